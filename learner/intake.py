@@ -16,8 +16,10 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, exists, func, select, update
 
+from learner.errors import FAULTS
 from learner.forget import store as forget
 from learner.judges.judge import SURE
 from learner.lessons import notes
@@ -32,6 +34,7 @@ from learner.verdicts import (
     judge,
     judge_early_feedback,
     judge_unseen,
+    revive_rated,
     says_something,
     take_feedback,
     turn_of,
@@ -103,11 +106,8 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
             continue  # not even as a dead letter
         try:
             record = decode(entry.value)
-            # A record that cannot be used leaves nothing behind, and may be sent again.
-            with session.begin_nested():
-                if offsets.first_time(session, group, entry):
-                    _use(session, record, entry, rules)
-        except (RecordError, LedgerError, ValueError, TypeError, KeyError, RecursionError) as cause:
+            _use_whole(session, record, entry, rules)
+        except (RecordError, LedgerError, IntegrityError, *FAULTS) as cause:
             _to_dead_letters(session, entry, cause, rules)
             continue
         if isinstance(record, Turn):
@@ -116,6 +116,22 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
             moments = forget.moments(session)
     _close_idle(session, rules.line, newest_ms - rules.idle_close_ms)
     offsets.advance(session, group, entries)
+
+
+def _use_whole(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
+    """Use a record; one that cannot be used leaves nothing behind, and may be sent again.
+
+    Where another learner wrote the same row meanwhile, the row is found at the second try.
+    """
+    for last in (False, True):
+        try:
+            with session.begin_nested():
+                if offsets.first_time(session, group_of(rules.line), entry):
+                    _use(session, record, entry, rules)
+            return
+        except IntegrityError:
+            if last:
+                raise
 
 
 def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
@@ -175,6 +191,8 @@ def _take_turn(session: Session, turn: Turn, rules: Rules, *, taken_ms: int) -> 
     clients.count(session, turn)
     session.flush()
     _tell_chores(session, turn, row)
+    if rated:
+        revive_rated(session, row)
     _link(session, turn, row, rules)
     for later in rows.later(session, turn, row.reply_key):
         _link(session, turn_of(later), later, rules, again=True)

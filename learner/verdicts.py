@@ -133,8 +133,7 @@ def take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
         if feedback.withdrawn:
             _withdraw(session, row, feedback, rules)
             return
-        if row.reason == CHORE and feedback.principal == row.principal:
-            row.state, row.reason = OPEN, None  # somebody has read it: it was no chore
+        _revive(row, feedback.principal)
         judge(session, row, feedback, rules)
         return
     _drop_feedback(session, feedback)
@@ -153,6 +152,21 @@ def take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
             created_ms=feedback.created_ms,
         )
     )
+
+
+def _revive(row: TurnRow, principal: str) -> None:
+    """Let a chore that its own principal rates be none: somebody has read it."""
+    if row.reason == CHORE and principal == row.principal:
+        row.state, row.reason = OPEN, None
+
+
+def revive_rated(session: Session, row: TurnRow) -> None:
+    """Do so with a turn whose rating has overtaken it, before anything is linked to it."""
+    waiting = select(JudgementRow.principal).where(
+        JudgementRow.turn_id == row.id, JudgementRow.source == "explicit"
+    )
+    for principal in session.exec(waiting).all():
+        _revive(row, principal)
 
 
 def _drop_feedback(session: Session, feedback: Feedback) -> None:

@@ -10,8 +10,9 @@ Where many people share a line, only what enough of them wish is learned (learne
 wish that is alone waits, whatever else is due, and joins when others wish the same.
 
 A generation is due when enough strong verdicts that ask for something else have uses left, or when
-a fresh one (never used) has waited long enough for company: one corrected chat alone leads to
-exactly one generation. Praise joins it and starts none: whoever is pleased needs no new version.
+a fresh one (never used, or another one than the generation before learned from, as a wish is that
+follows a thumb) has waited long enough for company: one corrected chat alone leads to exactly one
+generation. Praise joins it and starts none: whoever is pleased needs no new version.
 Weak verdicts start none, and stand for nobody where several people are needed. Each turn scores at
 most `uses` generations.
 
@@ -45,6 +46,12 @@ class JudgedTurn:
     lesson: str | None = None  # what it is complained of (learner.lessons)
     wish: str = ""  # turns of one name wish the same (learner.trust.agreed)
     backing: frozenset[str] = frozenset()  # principals who have wished it lately
+    renewed: bool = False  # its verdict is another one than the last generation learned from
+
+    @property
+    def is_fresh(self) -> bool:
+        """True when no generation has learned from its verdict."""
+        return self.uses == 0 or self.renewed
 
     @property
     def asks(self) -> bool:
@@ -135,7 +142,7 @@ def choose(turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int) 
 def _lingered(turn: JudgedTurn, conditions: Conditions, now_ms: int) -> bool:
     waited_ms = now_ms - turn.judged_ms
     # A clock that runs ahead of ours must not hold learning up until ours has caught up.
-    return turn.uses == 0 and not 0 <= waited_ms < conditions.linger_s * 1000
+    return turn.is_fresh and not 0 <= waited_ms < conditions.linger_s * 1000
 
 
 def _dealt(turns: Sequence[JudgedTurn], conditions: Conditions) -> list[JudgedTurn]:
@@ -154,5 +161,5 @@ def _dealt(turns: Sequence[JudgedTurn], conditions: Conditions) -> list[JudgedTu
 
 def _worth(turn: JudgedTurn) -> tuple[bool, bool, int, int, str]:
     """Order evidence, the best first; learner.batch.window orders rows alike."""
-    verdict = turn.verdict
-    return not verdict.starts, not verdict.asks, turn.uses, -turn.judged_ms, turn.turn_id
+    verdict, uses = turn.verdict, 0 if turn.is_fresh else turn.uses
+    return not verdict.starts, not verdict.asks, uses, -turn.judged_ms, turn.turn_id

@@ -25,6 +25,8 @@ from streams.wire import id_of
 HELD_OUT: Final = "held_out"
 # The key that says that this build noted the rests before it (learner.batch.when.rests).
 RESTS: Final = "rests"
+# The key that says that it took a used turn that is judged otherwise for a fresh one.
+RENEWS: Final = "renews"
 MOST: Final = 4  # one turn each: more would cost what a generation does
 NOBODY: Final = crowd.Crowd(active=0, days={}, oldest_days=0.0)
 
@@ -55,13 +57,15 @@ def next_plan(
     base: str,
     now_ms: int,
     obstacle: str | None = None,
+    renews: bool = True,
 ) -> GenerationRow | PlannerRow:
     """Plan the generation that is due now, or say what is waited for; the caller keeps the row.
 
     line: what serves now
     obstacle: what else must come first, in words; None: nothing
+    renews: False to plan as builds did to which a used turn was never fresh again
     """
-    turns = _turns(session, line, settings, base, now_ms) if obstacle is None else []
+    turns = _turns(session, line, settings, base, now_ms, renews) if obstacle is None else []
     known = _crowd(session, line.name, settings, turns, now_ms) if turns else NOBODY
     conditions = conditions_of(settings, known)
     chosen = choose.choose(turns, conditions, now_ms=now_ms)
@@ -76,7 +80,8 @@ def next_plan(
         aside = _aside(turns, chosen)
         row.horizon |= {HELD_OUT: aside} if aside else {}
         return row
-    counts = window.counts(session, line, settings, base)
+    renewed = [turn.turn_id for turn in turns if turn.renewed]
+    counts = window.counts(session, line, settings, base, renewed=renewed)
     agreed = conditions.agreed(turns)
     alone, heard = wait.alone(turns, agreed, conditions), conditions.heard(agreed)
     return PlannerRow(
@@ -93,14 +98,21 @@ def next_plan(
 
 
 def _turns(
-    session: Session, line: Line, settings: LearnerSettings, base: str, now_ms: int
+    session: Session,
+    line: Line,
+    settings: LearnerSettings,
+    base: str,
+    now_ms: int,
+    renews: bool,
 ) -> list[JudgedTurn]:
     """Read the turns that a generation may use, with who else wishes what each does."""
     agree = 1
     if settings.wish_quorum:
         agree = _quorum(settings, people.num_active(session, line.name, now_ms=now_ms))
     since_ms = people.since_ms(now_ms)
-    return window.judged_turns(session, line, settings, base, agree=agree, since_ms=since_ms)
+    return window.judged_turns(
+        session, line, settings, base, agree=agree, since_ms=since_ms, renews=renews
+    )
 
 
 def _crowd(
@@ -165,7 +177,7 @@ def next_row(
         key=generation_key(settings.seed, line.name, number, line.version),
         state=PLANNED,
         turn_ids=[],
-        horizon=horizon(session, line) | {RESTS: True},
+        horizon=horizon(session, line) | {RESTS: True, RENEWS: True},
         settings=settings.model_dump(mode="json"),
         planned_ms=now_ms,
     )

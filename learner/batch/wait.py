@@ -45,7 +45,7 @@ def alone(
     lessons = {t.lesson: [round(behind[t.wish], 2), float(conditions.needed(t))]
                for t in left if t.lesson}  # fmt: skip
     fullest = sorted(lessons, key=lambda id: (-lessons[id][0], id))[:TOLD]
-    asking = [turn for turn in turns if turn.asks and turn.uses == 0]
+    asking = [turn for turn in turns if turn.asks and turn.is_fresh]
     return Alone(
         len(left),
         {id: lessons[id] for id in fullest},

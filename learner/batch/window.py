@@ -8,8 +8,8 @@ learner that is started again, or a line that is run again, lets go of the same.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement
@@ -17,18 +17,21 @@ from sqlmodel import Session, and_, case, col, func, or_, select, update
 
 from learner.batch.choose import JudgedTurn
 from learner.batch.standing import wish_of
-from learner.judges.judge import SURE, combine
+from learner.judges.judge import SURE, Verdict, combine
 from learner.judges.rows import judgements_of
 from learner.settings import LearnerSettings
 from learner.trust import backing
 from streams.line.line import Line
 from streams.store.lesson_tables import ACTIVE, LessonRow
 from streams.store.states import CROWDED_OUT, JUDGED, STALE, USED_UP, Reason
-from streams.store.tables import RecipeRow, TurnRow
+from streams.store.tables import GenerationRow, RecipeRow, TurnRow
 
 # Judged turns that are looked at for a batch: far more than one holds, and few enough to be looked
 # at every second. No principal offers more than a batch holds, so a flood hides nobody.
 LOOKED_AT: Final = 1024
+# So many generations are looked back on for what one has learned from a turn, the newest first: one
+# that was used before all of them is hardly within max_staleness.
+LOOKED_BACK: Final = 64
 
 _STRONG: Final[Any] = col(TurnRow.strength) >= SURE
 # What asks for something else; of rows of older builds that is not known.
@@ -53,12 +56,12 @@ _ORDER: Final[tuple[Any, ...]] = (
 class Counts:
     """What is in the window."""
 
-    fresh: int  # strong verdicts that have scored nothing yet
+    fresh: int  # strong verdicts that no generation has learned from yet
     used: int  # strong verdicts that have
     weak: int
     people: int  # principals with a strong verdict
     asking: bool = True  # whether a strong verdict asks for something else
-    fresh_asking: bool = True  # whether one does that has scored nothing yet
+    fresh_asking: bool = True  # whether a fresh one does
     waiting: int = 0  # lessons that wait for a word on their last versions
 
 
@@ -70,11 +73,13 @@ def judged_turns(
     *,
     agree: int = 1,
     since_ms: int = 0,
+    renews: bool = True,
 ) -> list[JudgedTurn]:
     """Read the turns that a generation may use, the best evidence of each principal.
 
     agree: principals who must wish the same; a wish that is alone takes no place of one that is not
     since_ms: from when on people are asked for what they wished
+    renews: whether a used turn is fresh again when it is judged otherwise
     """
     within = _within(session, line, settings, base)
     behind = backing.of_window(session, line.name, within, since_ms=since_ms) if agree > 1 else {}
@@ -101,13 +106,45 @@ def judged_turns(
                     wish, behind.get(wish, frozenset()),
                 )
             )  # fmt: skip
-    return found
+    return _renewed(session, line.name, found) if renews else found
 
 
-def counts(session: Session, line: Line, settings: LearnerSettings, base: str) -> Counts:
-    """Count the turns that a generation may use."""
+def _renewed(session: Session, line: str, turns: Sequence[JudgedTurn]) -> list[JudgedTurn]:
+    """Mark the turns that are judged otherwise than the last generation with them learned."""
+    used = {turn.turn_id: turn for turn in turns if turn.uses and turn.asks}
+    if not used:
+        return list(turns)
+    newest = select(GenerationRow.batch).where(GenerationRow.line == line)
+    renewed: set[str] = set()
+    for batch in session.exec(newest.order_by(col(GenerationRow.number).desc()).limit(LOOKED_BACK)):
+        for item in batch:
+            turn = used.pop(item["turn_id"], None)
+            if turn is not None and not _is_as_judged(item, turn.verdict):
+                renewed.add(turn.turn_id)
+        if not used:
+            break
+    return [replace(turn, renewed=turn.turn_id in renewed) for turn in turns]
+
+
+def _is_as_judged(item: Mapping[str, Any], verdict: Verdict) -> bool:
+    return (item["score"], item["hint"]) == (verdict.score, verdict.hint)
+
+
+def counts(
+    session: Session,
+    line: Line,
+    settings: LearnerSettings,
+    base: str,
+    *,
+    renewed: Collection[str] = (),
+) -> Counts:
+    """Count the turns that a generation may use.
+
+    renewed: ids of used ones that are fresh again (learner.batch.choose)
+    """
     within = _within(session, line, settings, base)
-    strong, fresh = _STRONG.label("is_strong"), (col(TurnRow.uses) == 0).label("is_fresh")
+    is_fresh: Any = or_(col(TurnRow.uses) == 0, col(TurnRow.id).in_(renewed))
+    strong, fresh = _STRONG.label("is_strong"), is_fresh.label("is_fresh")
     kinds: Any = select(strong, fresh, _ASKS.label("does_ask"), func.count()).where(*within)
     # grouped by name: PostgreSQL does not see that two parameters of one value are the same
     grouped = session.execute(kinds.group_by("is_strong", "is_fresh", "does_ask"))

@@ -244,8 +244,9 @@ def _said(text: str) -> list[Direction]:
             continue
         groups = (match.groupdict().get(name) for name in _PHRASE_GROUPS)
         phrase = next((group for group in groups if group), "").strip()[:PHRASE_CHARS]
-        if phrase:
-            found.append(Direction(kind, phrase if kind == "starts with" else phrase.rstrip(".")))
+        phrase = phrase if kind == "starts with" else phrase.rstrip(".")
+        if phrase:  # of dots alone nothing is left
+            found.append(Direction(kind, phrase))
     if sign := _STARTING_SIGN.search(text):
         found.append(Direction("starts with", sign["sign"]))
     if marked := _MARKED.search(text):

@@ -81,6 +81,8 @@ def _num_lines(text: str) -> int:
 
 def _says(text: str, phrase: str) -> bool:
     """Tell whether a phrase stands in a text from where a word begins; in the east anywhere."""
+    if not phrase:
+        return False
     start = r"(?<![^\W\d_])" if phrase[0].isascii() and phrase[0].isalpha() else ""
     return re.search(start + re.escape(phrase.casefold()), text.casefold()) is not None
 

@@ -104,10 +104,7 @@ def _lesson(
     for each in known:
         each.changed = True  # as _touch does
     same = _same(wish, known, embedder)
-    if same is None:
-        same = _new(row, wish)
-        session.add(same)
-    return same
+    return same if same is not None else _begun(session, row, wish)
 
 
 def _ordered(row: TurnRow, wish: str) -> str:
@@ -154,6 +151,22 @@ def _same(wish: str, known: Sequence[LessonRow], embedder: Embedder | None) -> L
     both = hint_of(f"{wish} {free[best].instruction}")
     is_same = closeness[best] >= ALIKE and both.refused != "contradicts itself"
     return free[best] if is_same else None
+
+
+def _begun(session: Session, row: TurnRow, wish: str) -> LessonRow:
+    """Return the lesson that a turn begins.
+
+    It is there already where the turn began it before so many others that it is no more looked at.
+    """
+    new = _new(row, wish)
+    known = session.get(LessonRow, new.id)
+    if known is None:
+        session.add(new)
+        return new
+    if known.state == FORGOTTEN or known.refused is not None:  # by another build's rules
+        return session.merge(new)
+    known.changed = True
+    return known
 
 
 def _new(row: TurnRow, wish: str) -> LessonRow:

@@ -6,6 +6,7 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from learner.batch.rewriting.teacher import Target
+from learner.lessons.review import usable
 from streams.store.lesson_tables import LessonCountRow, LessonRow
 from streams.store.states import RELEASED
 from streams.store.tables import GenerationRow
@@ -40,7 +41,9 @@ def learned(session: Session, generation: GenerationRow, targets: Mapping[str, T
     """
     of_turn = {item["turn_id"]: item.get("lesson") for item in generation.batch}
     scored = {of_turn.get(id) for id in generation.scored_ids}
-    query = select(LessonRow).where(col(LessonRow.id).in_({id for id in of_turn.values() if id}))
+    named = {id for id in of_turn.values() if id}
+    # one that is forgotten meanwhile is worked out no more
+    query = select(LessonRow).where(col(LessonRow.id).in_(named), *usable(generation.line))
     rows = {row.id: row for row in session.exec(query)}
     for row in rows.values():
         if generation.state == RELEASED and row.id in scored:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, exists, select
 
 from kernels.contract import Backend
 from learner.batch import hints
@@ -27,7 +27,7 @@ from streams.store.given import given
 from streams.store.lesson_tables import NoteRow
 from streams.store.tables import TurnRow
 
-# Rewrites that a note is measured on, and notes that one version is measured for, the oldest first.
+# Rewrites that a note is measured on, and notes that one version is measured for.
 REWRITES: Final = 4
 NOTES: Final = 32
 # Turns of a lesson that are looked at for them: not every rewrite is accepted.
@@ -46,10 +46,18 @@ class Measured:
 def to_measure(
     session: Session, line: str, serving: Serving, settings: LearnerSettings
 ) -> list[Measured]:
-    """Read the active notes of a line that have rewrites to be measured on."""
-    active = select(NoteRow).where(NoteRow.line == line, NoteRow.state == "active")
+    """Read the active notes of a line that have rewrites to be measured on.
+
+    Of many each version measures some, and the next one those behind them: none that stays, or
+    whose rewrites are no lessons, keeps the others from being looked at.
+    """
+    rewritten = exists().where(col(TurnRow.lesson) == col(NoteRow.lesson), given(TurnRow.target))
+    active = select(NoteRow.id).where(NoteRow.line == line, NoteRow.state == "active", rewritten)
+    ids = session.exec(active.order_by(col(NoteRow.created_ms), NoteRow.id)).all()
+    first = len(serving.chain) * NOTES % max(1, len(ids)) if len(ids) > NOTES else 0
     found = []
-    for note in session.exec(active.order_by(col(NoteRow.created_ms), NoteRow.id).limit(NOTES)):
+    for id in [*ids[first:], *ids[:first]][:NOTES]:
+        note = session.get_one(NoteRow, id)
         newest = (
             select(TurnRow)
             .where(TurnRow.lesson == note.lesson, given(TurnRow.target))

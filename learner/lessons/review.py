@@ -28,7 +28,7 @@ HELD_AGAINST: Final = 1000
 
 def is_due(session: Session, line: str) -> bool:
     """Return whether something has changed since the last look."""
-    changed = select(LessonRow.id).where(LessonRow.line == line, col(LessonRow.changed))
+    changed = select(LessonRow.id).where(*usable(line), col(LessonRow.changed))
     return session.exec(changed.limit(1)).first() is not None
 
 
@@ -68,13 +68,8 @@ def review(session: Session, line: str, settings: LearnerSettings, *, serving: s
 
 def _concerned(session: Session, line: str) -> tuple[Sequence[LessonRow], Wishes, list[LessonRow]]:
     """Read the newest wishes of a line; and those that changed, with what contradicts them."""
-    usable = (
-        LessonRow.line == line,
-        LessonRow.state != "forgotten",
-        col(LessonRow.refused).is_(None),
-    )
     newest = col(LessonRow.created_ms).desc(), col(LessonRow.id)
-    query = select(LessonRow).where(*usable).order_by(*newest)
+    query = select(LessonRow).where(*usable(line)).order_by(*newest)
     known = session.exec(query.limit(HELD_AGAINST)).all()
     rows = {row.id: row for row in session.exec(query.where(col(LessonRow.changed)))}
     wishes, by_id = Wishes(wish_of(row) for row in known), {row.id: row for row in known}
@@ -82,6 +77,15 @@ def _concerned(session: Session, line: str) -> tuple[Sequence[LessonRow], Wishes
         for rival in wishes.against(wish_of(row)):
             rows.setdefault(rival.id, by_id[rival.id])
     return known, wishes, list(rows.values())
+
+
+def usable(line: str) -> tuple[Any, ...]:
+    """Say which lessons of a line are worked out: neither forgotten ones nor refused words."""
+    return (
+        LessonRow.line == line,
+        LessonRow.state != "forgotten",
+        col(LessonRow.refused).is_(None),
+    )
 
 
 def wish_of(row: LessonRow) -> Wish:

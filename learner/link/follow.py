@@ -191,6 +191,9 @@ class _Search:
         pieces = pieces_of(self._request)
         if pieces.before_key is None or pieces.asked_key is None:
             return
+        of_session = self._request.follows is None
+        if of_session and not self._lookup.may_branch(pieces.before_key):
+            return
         messages = self._request.messages
         replies = [n for n, message in enumerate(messages) if message.role == "assistant"]
         said = after_reply(messages, replies[-1] + 1) if replies else _said(messages)
@@ -198,7 +201,7 @@ class _Search:
             return
         for each in self._lookup.siblings(pieces.before_key, pieces.asked_key):
             # two conversations that began alike are two
-            if self._request.follows is None and each.candidate.session != self._request.session:
+            if of_session and each.candidate.session != self._request.session:
                 continue
             self.found.links.append(self._plain(each, "branch", said, _BRANCH))
 

@@ -28,6 +28,9 @@ TWINS: Final = 4
 # Turns around a request that are looked at for what it quotes.
 NEIGHBOURS: Final = 8
 
+# A session of fewer turns is known whole when so many are read.
+SEEN_WHOLE: Final = 64
+
 _SHORT: Final = (
     TurnRow.id, TurnRow.key, TurnRow.talk_key, TurnRow.reply_key, TurnRow.asked_key,
     TurnRow.echo_key, TurnRow.session, TurnRow.created_ms, TurnRow.state, TurnRow.reason,
@@ -94,6 +97,21 @@ class Lookup:
     def by_id(self, id: str) -> list[Known]:
         """Read the turn of this name."""
         return self._read(TurnRow.id == id, most=1)
+
+    def may_branch(self, before_key: str) -> bool:
+        """Tell whether turns of the request's session may go on from this reply; False: none does.
+
+        Behind a greeting that opens every conversation stand all turns of a principal: what they
+        are is asked only where one of them can be meant.
+        """
+        newest = (
+            select(TurnRow.before_key)
+            .where(*self._ours, TurnRow.session == self._request.session)
+            .order_by(col(TurnRow.created_ms).desc())
+            .limit(SEEN_WHOLE)
+        )
+        found = self._session.exec(newest).all()
+        return before_key in found or len(found) == SEEN_WHOLE
 
     def siblings(self, before_key: str, asked_key: str | None) -> list[Known]:
         """Read the turns that go on from the same reply as the request, but ask something else.

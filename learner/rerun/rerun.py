@@ -29,6 +29,7 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.assembly import assemble
+from learner.batch.plan import RENEWS
 from learner.loop import Learner
 from learner.parts import Parts
 from learner.rerun.first_run import History, place_of, settings_of
@@ -117,16 +118,25 @@ class _Run:
         self._made_at: dict[str, int] = {base.name: 0}
         self._notes = list(history.notes)
         self._settings: LearnerSettings | None = None
+        self._renews = not history.plans  # whether the build of the plan in hand did so
         self._learner: Learner | None = None
         self.recalled = 0
 
     def follow(self, plan: GenerationRow) -> None:
         """Come to the moment at which the first run made a plan, and do what is due then."""
         settings = settings_of(plan)
+        self._become(renews=RENEWS in plan.horizon)
         self._rest(settings, before=plan.number)
         self._now_ms = plan.planned_ms
         self._know(plan.horizon, settings)
         self._step(settings, number=plan.number)
+
+    def _become(self, *, renews: bool) -> None:
+        """Plan from now on as the build did that made the next plan."""
+        if renews != self._renews and self._learner is not None:
+            self._learner.close()
+            self._learner = None
+        self._renews = renews
 
     def finish(self) -> None:
         """Use what was read after the last plan, and do what is due."""
@@ -240,6 +250,7 @@ class _Run:
             pause=lambda: None,
             clock=lambda: self._now_ms / 1000,
             recall=self._recall,
+            renews=self._renews,
             first=False,  # what is asked outside may answer otherwise now
         )
 

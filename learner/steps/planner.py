@@ -50,8 +50,9 @@ class Planner:
                 )
             corrective = drift.due(session, line, settings, now_ms=now_ms) if not obstacle else None
             found = corrective or next_plan(
-                session, line, settings, base=base, now_ms=now_ms, obstacle=obstacle
-            )
+                session, line, settings, base=base, now_ms=now_ms, obstacle=obstacle,
+                renews=self._parts.renews,
+            )  # fmt: skip
             if isinstance(found, PlannerRow) and obstacle is None:
                 self._rests.see(session, line, now_ms=now_ms)
         if isinstance(found, PlannerRow):

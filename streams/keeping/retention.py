@@ -3,9 +3,10 @@
 - Out of the log go records that are older than the days of the settings and that every line's group
   has passed. Kafka prunes by age alone, by its own retention (streams.log.kafka.topics).
 - Out of the store go a line's old turns and the ids by which its group tells duplicates: of an
-  expired turn its id, times and counts are left, so that it is known when it comes again, and what
-  it moved can be named. With a line's first expired turn no run of it can be exact any more, so its
-  old rests go, too, but for the newest. Other lines' rows are left to their own learners.
+  expired turn its id, times and counts are left, and its judgements without what was wished, so
+  that it is known when it comes again, and what it moved can be named. With a line's first expired
+  turn no run of it can be exact any more, so its old rests go, too, but for the newest. Other
+  lines' rows are left to their own learners.
 - Recipes, masks and rollouts are never pruned: every version can be rebuilt for ever.
 
 Little goes at a time, so that nobody waits for it. What is old is told by when the log took it,
@@ -22,7 +23,14 @@ from sqlmodel import Session, col, func, select
 from streams.log.contract import Partition, Topic
 from streams.store.rest_tables import RestRow
 from streams.store.states import EXPIRED, PLANNED, SPEAKING
-from streams.store.tables import WITHOUT_LINKS, GenerationRow, OffsetRow, SeenRow, TurnRow
+from streams.store.tables import (
+    WITHOUT_LINKS,
+    GenerationRow,
+    JudgementRow,
+    OffsetRow,
+    SeenRow,
+    TurnRow,
+)
 
 DAY_MS = 24 * 60 * 60 * 1000
 # Topics whose records lose their worth with time; all others decide what serves.
@@ -122,6 +130,9 @@ def _expire_turns(session: Session, line: str, before_ms: int, most: int) -> int
             "session": "", "key": "", "prefix_key": "", "reason": None, **WITHOUT_LINKS,
         }  # fmt: skip
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(ids)).values(emptied))
+        # hints are somebody's words; scores stay, which guards ask of versions that serve still
+        wished = col(JudgementRow.turn_id).in_(ids), col(JudgementRow.hint).is_not(None)
+        session.execute(update(JudgementRow).where(*wished).values(hint=None))
     return len(ids)
 
 

@@ -20,6 +20,7 @@ TOPIC: Topic = "dead-letters"
 # What a letter needs beside the payload: names, cause, JSON.
 ENVELOPE_BYTES = 4096
 MAX_CAUSE_CHARS = 500
+NOWHERE = -1  # the partition of what never stood in the log
 MAX_PRINCIPAL_CHARS = 64  # four times one of ours: a longer name would not fit in beside the rest
 
 
@@ -61,7 +62,7 @@ def letter_of(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) -> D
     return DeadLetter(
         id=_name(f"{record.topic}//{record.id}"),
         topic=record.topic,
-        partition=-1,
+        partition=NOWHERE,
         offset=-1,
         key=record.key,
         record_id=record.id,
@@ -108,9 +109,15 @@ def redrive(log: Log, name: str, *, who: str) -> DeadLetter:
 
     A crash in between leaves the letter open; sent twice, the readers use it once, by its id.
 
-    raises: KeyError; ConflictError when it is closed already, or was cut and cannot be sent
+    raises: KeyError; ConflictError when it is closed already, or was cut and cannot be sent, or is
+        the question of a judge, which nobody would read there
     """
     letter = _open_letter(log, name)
+    if letter.topic == "judgements" and letter.partition == NOWHERE:
+        raise ConflictError(
+            f"{letter.id}: it was to be asked of a judge and never stood in the log, and sent there"
+            " it asks nobody; it can only be dropped"
+        )
     value = payload(letter)
     if len(value) != letter.payload_bytes:
         raise ConflictError(

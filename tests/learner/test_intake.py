@@ -10,16 +10,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from learner.intake import OF_ONE_LINE, take
 from learner.judges.open import open_judges
+from learner.lessons.assign import LOOKED_AT
 from learner.settings import LearnerSettings, group_of
 from learner.verdicts import Rules
 from streams.errors import ConflictError
 from streams.line.masks import keep_mask
 from streams.log.contract import Entry, Partition, Topic
-from streams.records import Feedback, Mask, Message, Record, Rollout, Turn, decode, encode
+from streams.records import (
+    DeadLetter,
+    Feedback,
+    Mask,
+    Message,
+    Record,
+    Rollout,
+    Turn,
+    decode,
+    encode,
+)
 from streams.settings import StreamsSettings
 from streams.store import offsets
 from streams.store.store import Store, open_store
@@ -423,3 +435,68 @@ def test_order_and_duplicates_change_nothing(
     chance.shuffle(mixed)
     expected = learned(records, tmp_path_factory.mktemp("straight"))
     assert learned(mixed, tmp_path_factory.mktemp("mixed")) == expected
+
+
+def test_a_lesson_behind_many_newer_ones_is_found_again(feed: Feed, store: Store) -> None:
+    """Its turn is judged again when the key has sent more wishes than are looked at."""
+    wishes = [f"You should have named colour number {n} of the list" for n in range(LOOKED_AT + 2)]
+    for n, wish in enumerate(wishes):
+        feed(turn(said(f"what is {n}?"), f"It is thing {n}.", id=f"t{n}", created_ms=1_000 + n))
+        given = feedback(-1, at=5_000 + n, turn_id=f"t{n}", hint=wish if n > 1 else None)
+        feed(given, topic="feedback")
+    before = rows(store)["t2"].lesson
+    feed(feedback(-1, at=9_000, turn_id="t2", hint=wishes[2]), topic="feedback")
+    feed(feedback(-1, at=9_001, turn_id="t0"), topic="feedback")
+    assert rows(store)["t2"].lesson == before
+    assert outgoing(store, "dead-letters") == []
+
+
+class Mistaken:
+    """A judge with a mistake in it."""
+
+    source, reads = "mistaken", Turn
+
+    def __init__(self, cause: Exception) -> None:
+        self._cause = cause
+
+    def judge(self, turn: Turn, _: Any) -> None:
+        """Fail at the second turn."""
+        if turn.id == "second":
+            raise self._cause
+
+
+@pytest.mark.parametrize(
+    "cause", [IndexError("out of range"), IntegrityError("INSERT", None, Exception("twice"))]
+)
+def test_a_record_that_meets_a_mistake_of_ours_stops_none_behind_it(
+    store: Store, cause: Exception
+) -> None:
+    """It would be read again at every start, for ever: it is a dead letter with the cause."""
+    judges: Any = (*RULES.judges, Mistaken(cause))
+    entries = [
+        Entry(Partition("turns", 0), place, "k", each.id, encode(each), 5_000)
+        for place, each in enumerate((FIRST, SECOND, turn(said("bye"), "bye", id="third")))
+    ]
+    with store.transaction() as session:
+        take(session, entries, replace(RULES, judges=judges))
+    assert sorted(rows(store)) == ["first", "third"]
+    (letter,) = outgoing(store, "dead-letters")
+    assert isinstance(letter, DeadLetter)
+    assert letter.record_id == "second"
+    assert letter.cause.startswith(type(cause).__name__)
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize(("who", "state"), [("alice", "judged"), ("bob", "untrained")])
+def test_a_chore_that_its_person_rates_is_none_whichever_comes_first(
+    feed: Feed, store: Store, early: bool, who: str, state: str
+) -> None:
+    """Somebody has read it; what a stranger says of it changes nothing."""
+    chore = turn(said("Write a title for my poem"), "Ducks.", id="first", purpose="chore")
+    rated: list[tuple[Record, Topic]] = [
+        (chore, "turns"), (feedback(-1, hint="Answer like a pirate.", principal=who), "feedback")
+    ]  # fmt: skip
+    for record, topic in reversed(rated) if early else rated:
+        feed(record, topic=topic)
+    first = rows(store)["first"]
+    assert (first.state, first.lesson is not None) == (state, state == "judged")

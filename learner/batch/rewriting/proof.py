@@ -79,10 +79,13 @@ class Proof:
     loops: bool = False
     misses: str = ""  # what rules see that was wished and is not there, or that nobody wished
     obeys: bool = False  # rules see that it does what was wished, and that the reply did not
+    fault: str = ""  # why nothing could be found of it
 
     @property
     def reason(self) -> str:
         """Why it is no lesson, in words; empty: it is one."""
+        if self.fault:
+            return f"it cannot be proved: {self.fault}"
         if self.loops:
             return "it goes round in circles"
         if self.copies:
@@ -197,6 +200,11 @@ class Prover:
         passage = Passage(prompt, tuple(texts))
         (found,) = logprobs(self._base.decoder, [passage], backend=self._backend, pause=self._pause)
         return [each.double() for each in found]
+
+
+def failed(cause: Exception) -> Proof:
+    """Return the proof of a candidate of which nothing could be found, for a fault of ours."""
+    return Proof(math.nan, math.nan, math.nan, fault=f"{type(cause).__name__}: {cause}")
 
 
 def _copies(tokens: Tokens, hint: Sequence[int]) -> bool:

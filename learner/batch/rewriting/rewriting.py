@@ -1,21 +1,26 @@
 """Turns hinted turns into targets: the best rewrite that is proved to be a lesson, or why none is.
 
 - A target is decided once a hint: what is no lesson today is none tomorrow, and the reason is kept.
-- A turn without a lesson loses nothing else: it teaches by its reward, like one without a hint.
+- A turn without a lesson loses nothing else: it teaches by its reward, like one without a hint. So
+  does one whose proof fails by a fault of ours: it must not end the learner at every start.
 - The same turns, hints and version give the same targets.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from learner.batch.rewriting.candidates import Candidate, Hinted, Writer
-from learner.batch.rewriting.proof import Proof, Prover
+from learner.batch.rewriting.proof import Proof, Prover, failed
 from learner.batch.rewriting.teacher import Target, Teacher
+from learner.errors import FAULTS
 from learner.form.operator import AGAINST, against_operator
 from learner.judges.wishes import hint_of
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
+
+_LOG = logging.getLogger(__name__)
 
 # A proof costs by the token, and what a hint changes shows in the first sentences or not at all.
 PROVED_TOKENS: Final = 48
@@ -84,7 +89,11 @@ def proved(
     prover = Prover(teacher.serving.base, backend=teacher.backend, pause=teacher.pause)
 
     def tried(turn: Hinted, candidates: Sequence[Candidate]) -> list[Tried]:
-        proofs = prover.prove(turn, hints[turn.turn_id], candidates, sentence=writer.sentence)
+        try:
+            proofs = prover.prove(turn, hints[turn.turn_id], candidates, sentence=writer.sentence)
+        except FAULTS as cause:
+            _LOG.exception("the rewrites of turn %s cannot be proved", turn.turn_id)
+            proofs = [failed(cause)] * len(candidates)
         return [Tried(*each) for each in zip(candidates, proofs, strict=True)]
 
     first = writer.first(turns)

@@ -44,6 +44,14 @@ def test_a_used_turn_alone_leads_to_no_other_generation() -> None:
     assert names([candidate("a", uses=1, age_s=60)]) == []
 
 
+def test_a_used_turn_that_is_judged_otherwise_is_fresh() -> None:
+    """It lingers and starts a generation, and goes before those that are only used."""
+    renewed = dataclasses.replace(candidate("z", uses=3, age_s=11), renewed=True)
+    used = [candidate(f"u{i}", uses=1, age_s=0) for i in range(3)]
+    assert names([renewed]) == ["z"]
+    assert "z" in names([*used, renewed])
+
+
 def test_an_old_turn_helps_a_fresh_one() -> None:
     """When a fresh turn lingered, used ones with uses left join it."""
     batch = [candidate("old", uses=2, age_s=60), candidate("new", age_s=11)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from learner.batch import standing, window
-from learner.batch.plan import next_plan
+from learner.batch.plan import RENEWS, next_plan
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings
 from streams.line.line import Line
@@ -77,6 +77,15 @@ class Planner:
             session.flush()
             standing.settle(session, row)
         return id
+
+    def judge_again(self, id: str, *, hint: str | None) -> None:
+        """Somebody puts another word in the place of what was said of a reply."""
+        with self.store.transaction() as session:
+            given = session.get_one(JudgementRow, id)
+            given.hint, given.created_ms = hint, self.now_ms
+            session.add(given)
+            session.flush()
+            standing.settle(session, session.get_one(TurnRow, id))
 
     def until(self, end_ms: int) -> None:
         """Let time pass: plan when something may be due, finish what is computed."""
@@ -257,3 +266,44 @@ def test_wishes_of_older_rows_are_named_by_what_was_said() -> None:
             assert not standing.name_wishes(session, "main")
         assert {id: row.wish for id, row in here.rows().items()} == named
         assert [named[id] is None for id in ids] == [False, False, True]
+
+
+def test_a_wish_that_follows_a_thumb_is_learned_at_once() -> None:
+    """Whoever types longer than `linger_s` finds a plan that was made from the thumb alone."""
+    with planner() as here:
+        id = here.judge("complaint")
+        here.until(here.now_ms + 12_000)
+        assert [row.batch[0]["hint"] for row in here.planned] == [None]
+        here.judge_again(id, hint="Answer like a pirate.")  # while it is computed
+        here.until(here.now_ms + GENERATION_MS + 2_000)
+        assert here.waits[-1].waits_for.startswith("company")
+        assert (here.waits[-1].num_fresh, here.waits[-1].num_used) == (1, 0)
+        here.until(here.now_ms + 60_000)
+        assert [row.batch[0]["hint"] for row in here.planned] == [None, "Answer like a pirate."]
+        assert here.waits[-1].num_fresh == 0
+
+
+def test_the_same_word_again_starts_nothing() -> None:
+    """Only what is judged otherwise than a generation learned it is fresh."""
+    with planner() as here:
+        id = here.judge("strong")
+        here.until(here.now_ms + 30_000)
+        here.judge_again(id, hint=KINDS["strong"][2])
+        here.until(here.now_ms + 60_000)
+        assert len(here.planned) == 1
+
+
+def test_a_run_again_plans_as_an_older_build_did() -> None:
+    """To it, a turn that was used once was never fresh again."""
+    with planner() as here:
+        id = here.judge("complaint")
+        here.until(here.now_ms + 30_000)
+        here.judge_again(id, hint="Answer like a pirate.")
+        with here.store.reading() as session:
+            args: dict[str, Any] = {"base": "base", "now_ms": here.now_ms + 60_000}
+            older = next_plan(session, here.line, here.settings, renews=False, **args)
+            newer = next_plan(session, here.line, here.settings, **args)
+        assert isinstance(older, PlannerRow)
+        assert older.num_fresh == 0
+        assert isinstance(newer, GenerationRow)
+        assert newer.horizon[RENEWS]

@@ -1,5 +1,6 @@
 """A rewrite is a lesson only when it is proved; what is none says why and loses nothing."""
 
+import copy
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ from learner.batch.lesson import Lesson
 from learner.batch.lessons import prepare
 from learner.batch.plan import PlannedTurn
 from learner.batch.rewriting.teacher import Target, Teacher
+from learner.form.directions import directions_of
 from streams.model.open import BaseModel
 from streams.records import Turn
 from streams.store.tables import TurnRow
@@ -101,6 +103,42 @@ def test_what_is_no_instruction_ends_in_a_stated_outcome(
     assert lesson.score == -1
     assert why in target["reason"]
     json.dumps(target, allow_nan=False)
+
+
+class Faulty:
+    """A base that fails where a hint is read for its proof."""
+
+    def __init__(self, base: BaseModel) -> None:
+        self._base = base
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._base, name)
+
+    def encode(self, _: str) -> list[int]:
+        raise IndexError("out of range")
+
+
+def test_a_proof_that_fails_by_our_fault_ends_in_a_stated_outcome(apologist: Teacher) -> None:
+    """Raised, it would end the learner, which would find the same plan at each start."""
+    serving: Any = copy.copy(apologist.serving)
+    serving.base = Faulty(serving.base)
+    teacher = Teacher(serving, apologist.settings, apologist.backend, apologist.pause)
+    (lesson,), made = taught_by(teacher, BRIEF, "What is rain?")
+    target = made[lesson.turn_id]
+    assert (lesson.target, lesson.score) == ((), -1)
+    assert "it cannot be proved: IndexError: out of range" in target["reason"]
+    json.dumps(target, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "hint", ['Please stop using "..." all the time!', 'Do not use "...".', 'Please call me ".".']
+)
+def test_a_wish_that_quotes_dots_alone_is_proved_as_any_other(
+    apologist: Teacher, hint: str
+) -> None:
+    """No words are left of it that a reply could say or not say."""
+    assert [each for each in directions_of(hint) if not each.value] == []
+    taught_by(apologist, hint, "What is rain?")
 
 
 def kept(apologist: Teacher, target: Target) -> dict[str, Target]:

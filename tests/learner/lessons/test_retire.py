@@ -1,10 +1,12 @@
 """A note goes when the weights do as well without it, and stays while it makes a difference."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from kernels.contract import Backend
 from kernels.model.decode import greedy
-from learner.lessons.retire import REWRITES, needless, to_measure
+from learner.lessons.retire import NOTES, REWRITES, needless, to_measure
 from learner.link.rows import row_of
 from learner.serving import Serving
 from learner.settings import LearnerSettings
@@ -57,3 +59,28 @@ def test_a_note_is_measured_on_the_rewrites_of_its_lesson(
 
     assert gone(0.0) == ["plain"]
     assert gone(100.0) == ["noted", "plain"]
+
+
+def test_no_note_is_kept_from_being_measured_by_others(tmp_path: Path, serving: Serving) -> None:
+    """Not by older ones without a rewrite, nor by those that stay whatever is measured."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    with store.transaction() as session:
+        for number in range(3 * NOTES):
+            name, principal = f"n{number}", f"p{number}"
+            asked = turn(said("Why?"), "x", id=name, principal=principal)
+            row = row_of(asked, sequence=number, taken_ms=1)
+            row.lesson, row.target = name, {"token_ids": [4]} if number >= NOTES else None
+            note = NoteRow(
+                id=name, line="main", principal=principal, lesson=name, text=TEXT, state="active",
+                created_ms=number,
+            )  # fmt: skip
+            session.add_all([row, note])
+    found = set[str]()
+    for chain in ([], ["a"]):
+        version: Any = SimpleNamespace(base=serving.base, chain=chain)
+        with store.reading() as session:
+            measured = to_measure(session, "main", version, LearnerSettings())
+        assert len(measured) == NOTES
+        found |= {each.note for each in measured}
+    store.close()
+    assert found == {f"n{number}" for number in range(NOTES, 3 * NOTES)}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import select
 
 from learner.link import rows
@@ -282,6 +283,21 @@ def test_what_is_read_does_not_grow_with_the_history(taken: Taken) -> None:
     request = turn([*history, user("And?")], "x", id="last", created_ms=9_000)
     with taken.store.reading() as session:
         assert len(followed(session, request).links) == 1
+
+
+def test_one_greeting_before_every_conversation_is_not_read_behind(taken: Taken) -> None:
+    """Those of other sessions are no branches, and are not looked at for one."""
+    read: list[str] = []
+    event.listen(taken.store.engine, "before_cursor_execute", lambda *told: read.append(told[2]))
+    history = [ASKED, reply(BREAD)]
+    for n in range(6):
+        asked = [*history, user(f"And with grain {n}?")]
+        taken(turn(asked, f"Yes, {n}.", id=f"b{n}", session=f"s{n}", created_ms=2_000 + n))
+    assert [taken.link(f"b{n}") for n in range(6)] == [(None, None, None)] * 6
+    assert not [each for each in read if "before_key = " in each]
+    again = [*history, user("And with grain?")]
+    taken(turn(again, "Yes.", id="again", session="s0", created_ms=3_000))
+    assert taken.link("b0")[:2] == ("again", "branch")
 
 
 def test_a_stranger_who_opened_with_the_same_question_is_not_meant(taken: Taken) -> None:

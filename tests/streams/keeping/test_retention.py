@@ -18,7 +18,7 @@ from streams.store.offsets import advance, first_time
 from streams.store.rest_tables import RestRow
 from streams.store.states import TurnState
 from streams.store.store import Store, open_store
-from streams.store.tables import GenerationRow, SeenRow, TurnRow
+from streams.store.tables import GenerationRow, JudgementRow, SeenRow, TurnRow
 
 DAYS = 10
 NOW_MS = 1_000 * DAY_MS
@@ -221,6 +221,12 @@ def test_old_turns_keep_their_counts_and_lose_their_words(store: Store) -> None:
     with store.transaction() as session:
         for id, day in (("old", 980), ("planned", 980), ("young", 995)):
             session.add(talk(id, day=day))
+            session.add(
+                JudgementRow(
+                    id=id, turn_id=id, principal="p", source="explicit", score=-1, confidence=1.0,
+                    hint="Call me Ada.", evidence="", created_ms=1,
+                )
+            )  # fmt: skip
         session.add(
             GenerationRow(
                 id="g",
@@ -236,6 +242,9 @@ def test_old_turns_keep_their_counts_and_lose_their_words(store: Store) -> None:
     prune(store, retention_of("main", log=None))
     with store.reading() as session:
         rows = {row.id: row for row in session.exec(select(TurnRow))}
+        verdicts = {row.id: (row.score, row.hint) for row in session.exec(select(JudgementRow))}
+    kept = (-1, "Call me Ada.")
+    assert verdicts == {"old": (-1, None), "planned": kept, "young": kept}
     assert {id: row.state for id, row in rows.items()} == {
         "old": "expired", "planned": "judged", "young": "judged",
     }  # fmt: skip

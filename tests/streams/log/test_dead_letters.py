@@ -84,6 +84,17 @@ def test_a_record_that_was_cut_can_only_be_dropped(log: Log) -> None:
     dead_letters.drop(log, found.letter.id, who="operator")
 
 
+def test_a_judges_question_can_only_be_dropped(log: Log) -> None:
+    """Nobody who reads judgements would ask it; so it is not said to be sent."""
+    asked = Outgoing(topic="judgements", key="main/s", id="q", value=b"{}")
+    log.append([dead_letters.of_outgoing(asked, "no answer", max_bytes=2**16, now_ms=1)])
+    [found] = dead_letters.read_all(log)
+    with pytest.raises(ConflictError, match="it can only be dropped"):
+        dead_letters.redrive(log, found.letter.id, who="operator")
+    assert dead_letters.read_all(log) == [found]
+    dead_letters.drop(log, found.letter.id, who="operator")
+
+
 def test_a_name_that_fits_none_or_several_is_said(log: Log) -> None:
     """The error says how many it would be."""
     give_up(log, entry())
