@@ -20,6 +20,13 @@ KEPT_SOMEWHERE = """async () => {
     return [...messages.map((one) => one.content), ...Object.values({ ...localStorage })];
 }"""
 
+# Whether a verdict stands beside a reply that the browser keeps.
+SCORED = """async () => {
+    const { openDatabase } = await import("/chat/database.js");
+    const messages = await (await openDatabase()).all("messages");
+    return messages.some((one) => one.score);
+}"""
+
 
 async def new_chat(page: Page) -> None:
     """Begin another conversation."""
@@ -91,6 +98,22 @@ async def test_a_conversation_is_renamed_saved_and_deleted(
     await expect(chat_page.locator("#welcome")).to_be_visible()
     await reload(chat_page)
     await expect(chat_page.locator("#no-conversation")).to_be_visible()
+
+
+async def test_a_verdict_that_is_answered_late_keeps_no_empty_chat(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """It belongs to the chat in which it was given, not to the one that is open by then."""
+    agent.scripts.append(Script(["Yes."]))
+    agent.feedback_pause = asyncio.Event()
+    await said(chat_page, "And?", "Yes.")
+    await chat_page.get_by_role("button", name="Good reply").click()
+    await new_chat(chat_page)
+    agent.feedback_pause.set()
+    await chat_page.wait_for_function(SCORED)
+    await chat_page.get_by_label("Message", exact=True).fill("typed on")
+    await reload(chat_page)
+    await expect(chat_page.locator(".conversation .open")).to_have_text(["And?"])
 
 
 async def test_two_tabs_share_a_conversation(chat_page: Page, agent: FakeAgent) -> None:

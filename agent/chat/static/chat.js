@@ -29,6 +29,7 @@ class Page {
   #trouble = ""; // why nothing can be asked now, as the last look found it
   conversation = null;
   #missed = false; // whether another tab said something while this one was busy
+  #opening = null; // id of the conversation that was chosen last, which may still be read
   #elsewhere = 0; // the timer until a reply that another tab writes is looked at again
 
   constructor(shelf) {
@@ -55,15 +56,19 @@ class Page {
 
   /** Show a conversation, by default a new one. */
   async open(id = newId()) {
+    this.#opening = id;
     if (id === this.conversation?.id) {
       this.sidebar.leave();
       this.composer.field.focus();
       return; // it is there, and may be replying
     }
     this.talk.stop();
-    this.conversation = this.shelf.get(id)
+    const conversation = this.shelf.get(id)
       ? await Conversation.open(this.shelf, id)
       : Conversation.begin(this.shelf, id);
+    if (this.#opening !== id) return; // another one was chosen while this one was read
+    this.talk.stop(); // what was said meanwhile
+    this.conversation = conversation;
     remember(OPEN_PLACE, id);
     this.redraw();
     this.composer.turnTo(id);
@@ -95,6 +100,14 @@ class Page {
     this.conversation.show(message);
     this.redraw();
     part(this.thread.view(message).node, ".branches .earlier:enabled, .branches .later:enabled")?.focus();
+  }
+
+  /** Go on with the better one of two replies, also where another conversation is open by now. */
+  async prefer(message, conversation) {
+    const open = this.conversation;
+    if (conversation.id !== open.id) return conversation.show(message);
+    if (conversation !== open) await open.refresh(); // it was left and opened again meanwhile
+    if (open === this.conversation) this.show(message);
   }
 
   began() {

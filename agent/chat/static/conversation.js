@@ -82,6 +82,7 @@ export class Conversation {
   /** Show the branch of a message, as far as it goes. */
   show(message) {
     this.record.head = this.#endOf(message.id);
+    this.adopt(); // it may have been renamed since it was left
     this.keep();
   }
 
