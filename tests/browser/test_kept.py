@@ -145,6 +145,39 @@ async def test_two_tabs_share_a_conversation(chat_page: Page, agent: FakeAgent) 
     await other.close()
 
 
+async def test_a_verdict_leaves_the_text_of_another_tab_alone(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """Given on the half that one tab knew, it stands beside the whole that the other one wrote."""
+    pause = asyncio.Event()
+    agent.scripts += [Script(["Half"], finish="length"), Script([" and", " whole."], pause=pause)]
+    await said(chat_page, "Go", "Half")
+    other = await chat_page.context.new_page()
+    await other.goto(chat_page.url)
+    await ready(other)
+    await other.get_by_role("button", name="Go", exact=True).click()
+    await other.get_by_role("button", name="Bad reply").click()
+    await other.get_by_label("What should the reply have done?").fill("Be brief")  # holds its page
+    await chat_page.get_by_role("button", name="Continue").click()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half and")
+    third = await chat_page.context.new_page()
+    await third.goto(chat_page.url)
+    await ready(third)
+    await third.get_by_role("button", name="Go", exact=True).click()
+    await expect(third.locator(".assistant .waiting")).to_contain_text("another tab")
+    await expect(third.get_by_role("button", name="Good reply")).to_be_hidden()
+    pause.set()
+    await expect(third.locator(".assistant .text")).to_have_text("Half and whole.")
+    await expect(third.get_by_role("button", name="Good reply")).to_be_visible()
+    await other.get_by_role("button", name="Teach").click()
+    await expect(other.locator(".thanks")).to_contain_text("Thank you")
+    await reload(chat_page)
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half and whole.")
+    await expect(chat_page.locator(".bad")).to_have_attribute("aria-pressed", "true")
+    kept = json.loads(await saved(chat_page, "Save as JSON"))
+    assert (kept["messages"][1]["finish"], kept["messages"][1]["hint"]) == ("stop", "Be brief")
+
+
 async def test_what_is_deleted_in_mid_reply_stays_deleted(
     chat_page: Page, agent: FakeAgent
 ) -> None:

@@ -64,6 +64,15 @@ export class Shelf extends EventTarget {
     await this.#put("messages", message);
   }
 
+  /** Change some fields of a message that is kept; the others stay as whoever wrote them last left them. */
+  async amend(message, changes) {
+    if (this.#removed.has(message.conversation)) return;
+    const unkept = this.#unkept.get(message.id)?.[1];
+    const amended = !unkept && (await this.#database.amend("messages", message.id, changes).catch(() => false));
+    if (!amended) await this.#put("messages", { ...(unkept ?? message), ...changes });
+    this.#tell(message.conversation);
+  }
+
   async remove(id) {
     this.#removed.add(id);
     this.#records.delete(id);

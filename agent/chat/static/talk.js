@@ -65,7 +65,7 @@ export class Talk {
     const view = this.page.thread.view(message);
     const { conversation } = this.page;
     const messages = conversation.messages(message.id);
-    Object.assign(message, { failed: null, finish: null });
+    Object.assign(message, { failed: null, finish: null, writer: writer() });
     await this.#run([[message, view, { messages, continue_final_message: true }]]);
   }
 
@@ -84,10 +84,7 @@ export class Talk {
   async vote(replies, scores) {
     const { conversation } = this.page; // another one may be open when the server has answered
     for (const [at, message] of replies.entries()) await this.#judge(conversation, message, { score: scores[at] });
-    for (const message of replies) {
-      message.voted = true;
-      await conversation.keep(message);
-    }
+    for (const message of replies) await conversation.judge(message, { voted: true });
     await this.page.prefer(scores[1] > scores[0] ? replies[1] : replies[0], conversation);
   }
 
@@ -97,8 +94,7 @@ export class Talk {
 
   async #judge(conversation, message, said) {
     await feedback(message.response, said, this.page.options.key);
-    Object.assign(message, { hint: undefined, comment: undefined }, said, { rated: Date.now() });
-    await conversation.keep(message);
+    await conversation.judge(message, { hint: undefined, comment: undefined, ...said, rated: Date.now() });
     this.page.notes.expect();
   }
 
