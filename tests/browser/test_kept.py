@@ -202,6 +202,32 @@ async def test_what_is_deleted_in_mid_reply_stays_deleted(
         pause.clear()
 
 
+async def test_a_chat_that_another_tab_deletes_makes_way_for_a_new_one(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """What is being typed goes along, the page says why, and what is said then is kept."""
+    agent.scripts += [Script(["one"]), Script(["two"])]
+    await said(chat_page, "Soon gone", "one")
+    field = chat_page.get_by_label("Message", exact=True)
+    await field.fill("Half typed")
+    other = await chat_page.context.new_page()
+    await other.goto(chat_page.url)
+    await ready(other)
+    await other.locator(".menu summary").click()
+    await other.get_by_role("button", name="Delete…").click()
+    await other.get_by_role("button", name="Delete", exact=True).click()
+    await expect(chat_page.locator("#note")).to_contain_text("Another tab deleted this chat")
+    await expect(chat_page.locator("#messages > *")).to_have_count(0)
+    await expect(field).to_have_value("Half typed")
+    await field.press("Enter")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("two")
+    await expect(chat_page.locator("#note")).to_contain_text("Enter sends")
+    assert agent.requests[-1]["messages"] == [{"role": "user", "content": "Half typed"}]
+    await reload(chat_page)
+    await expect(chat_page.locator(".user .text")).to_have_text("Half typed")
+    await expect(chat_page.locator(".conversation .open")).to_have_text(["Half typed"])
+
+
 async def test_to_choose_the_chat_that_is_open_cuts_no_reply(
     chat_page: Page, agent: FakeAgent
 ) -> None:

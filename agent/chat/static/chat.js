@@ -28,6 +28,7 @@ class Page {
   model = null; // what is asked for: {id, context_length}; null: not known yet
   #trouble = ""; // why nothing can be asked now, as the last look found it
   conversation = null;
+  #gone = false; // whether another tab deleted what was open here, and nothing was said since
   #missed = false; // whether another tab said something while this one was busy
   #opening = null; // id of the conversation that was chosen last, which may still be read
   #elsewhere = 0; // the timer until a reply that another tab writes is looked at again
@@ -69,6 +70,7 @@ class Page {
     if (this.#opening !== id) return; // another one was chosen while this one was read
     this.talk.stop(); // what was said meanwhile
     this.conversation = conversation;
+    this.#gone = false;
     remember(OPEN_PLACE, id);
     this.redraw();
     this.composer.turnTo(id);
@@ -111,6 +113,7 @@ class Page {
   }
 
   began() {
+    this.#gone = false;
     this.composer.busy(true);
     this.#name();
     this.follow.toEnd();
@@ -209,11 +212,22 @@ class Page {
     if (id === this.conversation.id) this.open();
   }
 
-  async #changed({ id, remote }) {
-    if (id !== this.conversation?.id || !this.shelf.get(id)) return;
+  async #changed({ id, remote, removed }) {
+    if (id !== this.conversation?.id) return;
+    if (remote && removed) return this.#leaveDeleted();
+    if (!this.shelf.get(id)) return;
     this.conversation.adopt();
     this.#name();
     if (remote) await this.#catchUp();
+  }
+
+  /** Another tab deleted what is open: what is said here from now on would be kept nowhere. */
+  async #leaveDeleted() {
+    const text = this.composer.field.value;
+    this.composer.write(""); // nor stays a draft of it
+    await this.beginWith(text);
+    this.#gone = true;
+    this.#note();
   }
 
   /** Show what another tab said, unless something is being said or written here. */
@@ -250,6 +264,7 @@ class Page {
     const used = limit ? tokens / limit : 0;
     const told = [];
     if (this.#trouble) told.push(this.#trouble);
+    if (this.#gone) told.push("Another tab deleted this chat: what you write now begins a new one.");
     if (!this.options.learn) told.push("Nothing of this chat is learned from: see the options.");
     if (used > NEARLY_FULL) told.push(`${Math.min(100, Math.round(used * 100))} % of what the model can keep in view is used.`);
     const text = told.join(" ") || "Enter sends, Shift+Enter starts a new line, ? lists the keys.";

@@ -7,7 +7,7 @@ import { openDatabase } from "./database.js";
 
 const CHANNEL = "quickset";
 
-/** Events: "change" {id, remote} when a conversation changed, "full" when what is unkept changed. */
+/** Events: "change" {id, remote, removed} when a conversation changed, "full" when what is unkept changed. */
 export class Shelf extends EventTarget {
   #database;
   #records = new Map();
@@ -74,11 +74,7 @@ export class Shelf extends EventTarget {
   }
 
   async remove(id) {
-    this.#removed.add(id);
-    this.#records.delete(id);
-    for (const [key, [, value]] of this.#unkept) {
-      if (key === id || value.conversation === id) this.#unkept.delete(key);
-    }
+    this.#forget(id);
     await this.#database.remove(id);
     await this.#again();
     this.#tell(id);
@@ -111,6 +107,14 @@ export class Shelf extends EventTarget {
     if (this.#unkept.size !== before) this.dispatchEvent(new Event("full"));
   }
 
+  #forget(id) {
+    this.#removed.add(id);
+    this.#records.delete(id);
+    for (const [key, [, value]] of this.#unkept) {
+      if (key === id || value.conversation === id) this.#unkept.delete(key);
+    }
+  }
+
   /** Try to keep what there was no room for. */
   async #again() {
     for (const [store, value] of [...this.#unkept.values()]) await this.#put(store, value);
@@ -125,13 +129,14 @@ export class Shelf extends EventTarget {
   }
 
   async #heard({ id, removed }) {
-    if (removed) this.#removed.add(id);
+    if (removed) this.#forget(id);
     await this.#read();
-    this.dispatchEvent(new CustomEvent("change", { detail: { id, remote: true } }));
+    this.dispatchEvent(new CustomEvent("change", { detail: { id, remote: true, removed } }));
   }
 
   #tell(id) {
-    this.#channel.postMessage({ id, removed: this.#removed.has(id) });
-    this.dispatchEvent(new CustomEvent("change", { detail: { id, remote: false } }));
+    const removed = this.#removed.has(id);
+    this.#channel.postMessage({ id, removed });
+    this.dispatchEvent(new CustomEvent("change", { detail: { id, remote: false, removed } }));
   }
 }
