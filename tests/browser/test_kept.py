@@ -178,6 +178,38 @@ async def test_a_verdict_leaves_the_text_of_another_tab_alone(
     assert (kept["messages"][1]["finish"], kept["messages"][1]["hint"]) == ("stop", "Be brief")
 
 
+async def test_what_another_tab_writes_takes_no_form_away(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """What is typed in one stays; once it is closed, what was missed meanwhile is shown."""
+    await chat_page.clock.install()
+    await reload(chat_page)
+    pause = asyncio.Event()
+    agent.scripts.append(Script(["Half", " and whole."], pause=pause))
+    await say(chat_page, "Go")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half")
+    other = await chat_page.context.new_page()
+    await other.goto(chat_page.url)
+    await ready(other)
+    await other.get_by_role("button", name="Go", exact=True).click()
+    waiting = other.locator(".assistant .waiting")
+    await expect(waiting).to_have_text("Being written in another tab.")
+    await other.locator(".user .edit").click()
+    field = other.get_by_label("Your message, changed")
+    await field.fill("Typed for a long time")
+    for _ in range(6):  # the other tab says that it is alive, and this one looks
+        await other.clock.run_for(2000)
+        await chat_page.clock.run_for(2000)
+    await expect(field).to_have_value("Typed for a long time")
+    pause.set()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half and whole.")
+    await field.press("Escape")
+    await other.clock.run_for(11_000)
+    await expect(other.locator(".assistant .text")).to_have_text("Half and whole.")
+    await expect(other.locator(".problem:visible")).to_have_count(0)
+    await other.close()
+
+
 async def test_what_is_deleted_in_mid_reply_stays_deleted(
     chat_page: Page, agent: FakeAgent
 ) -> None:

@@ -29,9 +29,9 @@ class Page {
   #trouble = ""; // why nothing can be asked now, as the last look found it
   conversation = null;
   #gone = false; // whether another tab deleted what was open here, and nothing was said since
-  #missed = false; // whether another tab said something while this one was busy
+  #missed = false; // whether another tab said something while something was said or written here
   #opening = null; // id of the conversation that was chosen last, which may still be read
-  #elsewhere = 0; // the timer until a reply that another tab writes is looked at again
+  #later = 0; // the timer until what another tab writes is looked at again
 
   constructor(shelf) {
     this.shelf = shelf;
@@ -70,6 +70,7 @@ class Page {
     if (this.#opening !== id) return; // another one was chosen while this one was read
     this.talk.stop(); // what was said meanwhile
     this.conversation = conversation;
+    this.#missed = false;
     this.#gone = false;
     remember(OPEN_PLACE, id);
     this.redraw();
@@ -90,8 +91,8 @@ class Page {
     this.versions.before = this.conversation.path().findLast((one) => one.version)?.version ?? null;
     if (remote) this.follow.grown(); // what another tab says moves no reader
     else this.follow.toEnd();
-    clearTimeout(this.#elsewhere);
-    if (this.thread.elsewhere) this.#elsewhere = setTimeout(() => this.#lookElsewhere(), ALIVE_MS);
+    clearTimeout(this.#later);
+    if (this.thread.elsewhere || this.#missed) this.#lookLater();
     this.#note();
     this.#name();
   }
@@ -233,15 +234,23 @@ class Page {
   /** Show what another tab said, unless something is being said or written here. */
   async #catchUp() {
     const { conversation } = this;
-    this.#missed = this.talk.running;
-    if (this.#missed || document.querySelector("#messages form:not([hidden])")) return;
-    await conversation.refresh();
-    if (conversation === this.conversation && !this.talk.running) this.redraw({ remote: true });
+    this.#missed = this.#busy;
+    if (!this.#missed) await conversation.refresh();
+    if (conversation !== this.conversation) return;
+    this.#missed = this.#busy; // begun meanwhile
+    if (this.#missed) this.#lookLater();
+    else this.redraw({ remote: true });
   }
 
-  /** A reply that another tab was writing and has left says so. */
-  #lookElsewhere() {
-    if (!this.talk.running && this.thread.elsewhere) this.redraw({ remote: true });
+  /** Whether to draw the conversation anew would cut or lose something. */
+  get #busy() {
+    return this.talk.running || document.querySelector("#messages form:not([hidden])") !== null;
+  }
+
+  /** Look again for what was missed, and whether a reply that another tab was writing was left. */
+  #lookLater() {
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => this.#catchUp(), ALIVE_MS);
   }
 
   /** What the reader taught in this conversation until another version answered. */
