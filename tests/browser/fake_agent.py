@@ -40,6 +40,7 @@ class FakeAgent:
         self.headers: list[dict[str, str]] = []
         self.feedback: list[tuple[str, Json]] = []
         self.feedback_status = 200
+        self.feedback_pause: asyncio.Event | None = None  # waited for before a verdict is answered
         self.serving: str | None = None  # none: the server does not say
         self.others: list[str] = []  # further models that may be asked for
         self.about: dict[str, Json] = {}  # what is told of a version
@@ -106,6 +107,8 @@ class FakeAgent:
 
     async def _feedback(self, request: web.Request) -> web.Response:
         self.feedback.append((request.match_info["id"], await request.json()))
+        if self.feedback_pause is not None:
+            await self.feedback_pause.wait()
         if self.feedback_status != 200:
             return web.json_response({"error": {"message": "gone"}}, status=self.feedback_status)
         return web.json_response({})

@@ -1,5 +1,6 @@
 """What operators change from the console, in a real browser; who may, and who may not."""
 
+import asyncio
 import hashlib
 import re
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestServer, unused_port
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from agent.console import build_console
 from agent.settings import AgentSettings, OperatorKey
@@ -67,6 +68,36 @@ async def test_a_trial_is_paused_from_its_page(page: Page, serve: Serve, store: 
     await page.get_by_role("dialog").get_by_role("button", name="Pause it").click()
     await expect(page.locator("#done")).to_have_text("Paused.")
     assert service.operated == [("pause", "local operator", "looks odd")]
+
+
+async def test_what_is_under_way_is_of_the_verb_that_was_confirmed(
+    page: Page, serve: Serve, store: Store
+) -> None:
+    """It cannot be cancelled any more, and whatever is asked next, its own end is told."""
+    service = a_day(store, trial=True)
+    await open_console(page, serve, service, store, "/rollout")
+    on_its_way = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await on_its_way.wait()
+        await route.continue_()
+
+    await page.route("**/operator/session", hold)
+    trial, dialog = card(page, "On trial"), page.get_by_role("dialog")
+    await trial.get_by_role("button", name="Pause…").click()
+    await page.get_by_label("Why?").fill("looks odd")
+    await dialog.get_by_role("button", name="Pause it").click()
+    await expect(dialog.get_by_role("button", name="Cancel")).to_be_disabled()
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_visible()
+    await page.evaluate("document.getElementById('verb').close()")  # as a second Escape may
+    await trial.get_by_role("button", name="Abort…").click()
+    await page.get_by_label("Why?").fill("not this one")
+    on_its_way.set()
+    await expect(page.locator("#done")).to_have_text("Paused.")
+    assert service.operated == [("pause", "local operator", "looks odd")]
+    await expect(dialog).to_contain_text("Abort the trial?")
+    await expect(dialog.get_by_role("button", name="Cancel")).to_be_enabled()
 
 
 async def test_the_key_aborts_the_first_trial_of_a_line(

@@ -20,6 +20,13 @@ KEPT_SOMEWHERE = """async () => {
     return [...messages.map((one) => one.content), ...Object.values({ ...localStorage })];
 }"""
 
+# Whether a verdict stands beside a reply that the browser keeps.
+SCORED = """async () => {
+    const { openDatabase } = await import("/chat/database.js");
+    const messages = await (await openDatabase()).all("messages");
+    return messages.some((one) => one.score);
+}"""
+
 
 async def new_chat(page: Page) -> None:
     """Begin another conversation."""
@@ -93,6 +100,22 @@ async def test_a_conversation_is_renamed_saved_and_deleted(
     await expect(chat_page.locator("#no-conversation")).to_be_visible()
 
 
+async def test_a_verdict_that_is_answered_late_keeps_no_empty_chat(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """It belongs to the chat in which it was given, not to the one that is open by then."""
+    agent.scripts.append(Script(["Yes."]))
+    agent.feedback_pause = asyncio.Event()
+    await said(chat_page, "And?", "Yes.")
+    await chat_page.get_by_role("button", name="Good reply").click()
+    await new_chat(chat_page)
+    agent.feedback_pause.set()
+    await chat_page.wait_for_function(SCORED)
+    await chat_page.get_by_label("Message", exact=True).fill("typed on")
+    await reload(chat_page)
+    await expect(chat_page.locator(".conversation .open")).to_have_text(["And?"])
+
+
 async def test_two_tabs_share_a_conversation(chat_page: Page, agent: FakeAgent) -> None:
     """What one tab says shows in the other; said in both at once, none is lost."""
     agent.scripts += [Script(["one"]), Script(["two"])]
@@ -122,6 +145,71 @@ async def test_two_tabs_share_a_conversation(chat_page: Page, agent: FakeAgent) 
     await other.close()
 
 
+async def test_a_verdict_leaves_the_text_of_another_tab_alone(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """Given on the half that one tab knew, it stands beside the whole that the other one wrote."""
+    pause = asyncio.Event()
+    agent.scripts += [Script(["Half"], finish="length"), Script([" and", " whole."], pause=pause)]
+    await said(chat_page, "Go", "Half")
+    other = await chat_page.context.new_page()
+    await other.goto(chat_page.url)
+    await ready(other)
+    await other.get_by_role("button", name="Go", exact=True).click()
+    await other.get_by_role("button", name="Bad reply").click()
+    await other.get_by_label("What should the reply have done?").fill("Be brief")  # holds its page
+    await chat_page.get_by_role("button", name="Continue").click()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half and")
+    third = await chat_page.context.new_page()
+    await third.goto(chat_page.url)
+    await ready(third)
+    await third.get_by_role("button", name="Go", exact=True).click()
+    await expect(third.locator(".assistant .waiting")).to_contain_text("another tab")
+    await expect(third.get_by_role("button", name="Good reply")).to_be_hidden()
+    pause.set()
+    await expect(third.locator(".assistant .text")).to_have_text("Half and whole.")
+    await expect(third.get_by_role("button", name="Good reply")).to_be_visible()
+    await other.get_by_role("button", name="Teach").click()
+    await expect(other.locator(".thanks")).to_contain_text("Thank you")
+    await reload(chat_page)
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half and whole.")
+    await expect(chat_page.locator(".bad")).to_have_attribute("aria-pressed", "true")
+    kept = json.loads(await saved(chat_page, "Save as JSON"))
+    assert (kept["messages"][1]["finish"], kept["messages"][1]["hint"]) == ("stop", "Be brief")
+
+
+async def test_what_another_tab_writes_takes_no_form_away(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """What is typed in one stays; once it is closed, what was missed meanwhile is shown."""
+    await chat_page.clock.install()
+    await reload(chat_page)
+    pause = asyncio.Event()
+    agent.scripts.append(Script(["Half", " and whole."], pause=pause))
+    await say(chat_page, "Go")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half")
+    other = await chat_page.context.new_page()
+    await other.goto(chat_page.url)
+    await ready(other)
+    await other.get_by_role("button", name="Go", exact=True).click()
+    waiting = other.locator(".assistant .waiting")
+    await expect(waiting).to_have_text("Being written in another tab.")
+    await other.locator(".user .edit").click()
+    field = other.get_by_label("Your message, changed")
+    await field.fill("Typed for a long time")
+    for _ in range(6):  # the other tab says that it is alive, and this one looks
+        await other.clock.run_for(2000)
+        await chat_page.clock.run_for(2000)
+    await expect(field).to_have_value("Typed for a long time")
+    pause.set()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half and whole.")
+    await field.press("Escape")
+    await other.clock.run_for(11_000)
+    await expect(other.locator(".assistant .text")).to_have_text("Half and whole.")
+    await expect(other.locator(".problem:visible")).to_have_count(0)
+    await other.close()
+
+
 async def test_what_is_deleted_in_mid_reply_stays_deleted(
     chat_page: Page, agent: FakeAgent
 ) -> None:
@@ -144,6 +232,32 @@ async def test_what_is_deleted_in_mid_reply_stays_deleted(
         await expect(chat_page.locator("#no-conversation")).to_be_visible()
         assert "Soon gone" not in await chat_page.evaluate(KEPT_SOMEWHERE)
         pause.clear()
+
+
+async def test_a_chat_that_another_tab_deletes_makes_way_for_a_new_one(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """What is being typed goes along, the page says why, and what is said then is kept."""
+    agent.scripts += [Script(["one"]), Script(["two"])]
+    await said(chat_page, "Soon gone", "one")
+    field = chat_page.get_by_label("Message", exact=True)
+    await field.fill("Half typed")
+    other = await chat_page.context.new_page()
+    await other.goto(chat_page.url)
+    await ready(other)
+    await other.locator(".menu summary").click()
+    await other.get_by_role("button", name="Delete…").click()
+    await other.get_by_role("button", name="Delete", exact=True).click()
+    await expect(chat_page.locator("#note")).to_contain_text("Another tab deleted this chat")
+    await expect(chat_page.locator("#messages > *")).to_have_count(0)
+    await expect(field).to_have_value("Half typed")
+    await field.press("Enter")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("two")
+    await expect(chat_page.locator("#note")).to_contain_text("Enter sends")
+    assert agent.requests[-1]["messages"] == [{"role": "user", "content": "Half typed"}]
+    await reload(chat_page)
+    await expect(chat_page.locator(".user .text")).to_have_text("Half typed")
+    await expect(chat_page.locator(".conversation .open")).to_have_text(["Half typed"])
 
 
 async def test_to_choose_the_chat_that_is_open_cuts_no_reply(

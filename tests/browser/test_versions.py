@@ -1,5 +1,7 @@
 """Versions as people meet them: what changed, two compared, and what was noted of the reader."""
 
+import asyncio
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -10,6 +12,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 OLD, NEW = "a" * 16, "b" * 16
 STEP = {"strategy": "es", "noise": "screened", "pairs": 64, "layers": [29], "modules": ["up_proj"]}
+# Whether the browser keeps of two replies that a vote was given.
+VOTED = """async () => {
+    const { openDatabase } = await import("/chat/database.js");
+    const messages = await (await openDatabase()).all("messages");
+    return messages.filter((one) => one.voted).length === 2;
+}"""
 
 
 async def test_a_new_version_says_what_changed(chat_page: Page, agent: FakeAgent) -> None:
@@ -76,6 +84,42 @@ async def test_two_versions_are_compared_by_a_vote(chat_page: Page, agent: FakeA
     await chat_page.get_by_role("button", name="Compare", exact=True).click()
     await chat_page.get_by_role("button", name="Compare no more").press("Enter")
     await expect(chat_page.get_by_label("Message", exact=True)).to_be_focused()
+
+
+async def test_a_vote_that_is_answered_late_stays_in_its_conversation(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """Whatever is open by then goes on as it was, and the better reply is gone on with."""
+    agent.others = ["quickset@stable", "quickset@candidate"]
+    agent.scripts += [
+        Script(["first"], model="quickset"),
+        Script(["from stable"], version=OLD, model="quickset@stable"),
+        Script(["from candidate"], version=NEW, model="quickset@candidate"),
+        Script(["second"], model="quickset"),
+    ]
+    await said(chat_page, "Other", "first")
+    await chat_page.get_by_role("button", name="New chat").click()
+    await chat_page.keyboard.press("Alt+v")
+    await expect(chat_page.get_by_label("The other")).to_have_value("quickset@candidate")
+    await chat_page.get_by_role("button", name="Compare", exact=True).click()
+    await say(chat_page, "Go")
+    better = chat_page.get_by_role("button", name="The first is better")
+    await expect(better).to_be_visible()
+    left = chat_page.get_by_role("group", name="First reply").locator(".text")
+    chosen = await left.inner_text()
+    await chat_page.get_by_role("button", name="Compare no more").click()
+    await expect(chat_page.locator(".conversation .open")).to_have_text(["Go", "Other"])
+    agent.feedback_pause = asyncio.Event()
+    await better.click()
+    await chat_page.get_by_role("button", name="Other", exact=True).click()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("first")
+    agent.feedback_pause.set()
+    await chat_page.wait_for_function(VOTED)
+    await said(chat_page, "And?", "second")
+    sent = [each["content"] for each in agent.requests[-1]["messages"]]
+    assert sent == ["Other", "first", "And?"]
+    await chat_page.get_by_role("button", name="Go", exact=True).click()
+    await expect(chat_page.locator(".assistant .text")).to_have_text([chosen])
 
 
 async def test_a_version_is_not_compared_with_itself(chat_page: Page, agent: FakeAgent) -> None:

@@ -28,8 +28,10 @@ class Page {
   model = null; // what is asked for: {id, context_length}; null: not known yet
   #trouble = ""; // why nothing can be asked now, as the last look found it
   conversation = null;
-  #missed = false; // whether another tab said something while this one was busy
-  #elsewhere = 0; // the timer until a reply that another tab writes is looked at again
+  #gone = false; // whether another tab deleted what was open here, and nothing was said since
+  #missed = false; // whether another tab said something while something was said or written here
+  #opening = null; // id of the conversation that was chosen last, which may still be read
+  #later = 0; // the timer until what another tab writes is looked at again
 
   constructor(shelf) {
     this.shelf = shelf;
@@ -55,15 +57,21 @@ class Page {
 
   /** Show a conversation, by default a new one. */
   async open(id = newId()) {
+    this.#opening = id;
     if (id === this.conversation?.id) {
       this.sidebar.leave();
       this.composer.field.focus();
       return; // it is there, and may be replying
     }
     this.talk.stop();
-    this.conversation = this.shelf.get(id)
+    const conversation = this.shelf.get(id)
       ? await Conversation.open(this.shelf, id)
       : Conversation.begin(this.shelf, id);
+    if (this.#opening !== id) return; // another one was chosen while this one was read
+    this.talk.stop(); // what was said meanwhile
+    this.conversation = conversation;
+    this.#missed = false;
+    this.#gone = false;
     remember(OPEN_PLACE, id);
     this.redraw();
     this.composer.turnTo(id);
@@ -83,8 +91,8 @@ class Page {
     this.versions.before = this.conversation.path().findLast((one) => one.version)?.version ?? null;
     if (remote) this.follow.grown(); // what another tab says moves no reader
     else this.follow.toEnd();
-    clearTimeout(this.#elsewhere);
-    if (this.thread.elsewhere) this.#elsewhere = setTimeout(() => this.#lookElsewhere(), ALIVE_MS);
+    clearTimeout(this.#later);
+    if (this.thread.elsewhere || this.#missed) this.#lookLater();
     this.#note();
     this.#name();
   }
@@ -97,7 +105,16 @@ class Page {
     part(this.thread.view(message).node, ".branches .earlier:enabled, .branches .later:enabled")?.focus();
   }
 
+  /** Go on with the better one of two replies, also where another conversation is open by now. */
+  async prefer(message, conversation) {
+    const open = this.conversation;
+    if (conversation.id !== open.id) return conversation.show(message);
+    if (conversation !== open) await open.refresh(); // it was left and opened again meanwhile
+    if (open === this.conversation) this.show(message);
+  }
+
   began() {
+    this.#gone = false;
     this.composer.busy(true);
     this.#name();
     this.follow.toEnd();
@@ -196,25 +213,44 @@ class Page {
     if (id === this.conversation.id) this.open();
   }
 
-  async #changed({ id, remote }) {
-    if (id !== this.conversation?.id || !this.shelf.get(id)) return;
+  async #changed({ id, remote, removed }) {
+    if (id !== this.conversation?.id) return;
+    if (remote && removed) return this.#leaveDeleted();
+    if (!this.shelf.get(id)) return;
     this.conversation.adopt();
     this.#name();
     if (remote) await this.#catchUp();
   }
 
+  /** Another tab deleted what is open: what is said here from now on would be kept nowhere. */
+  async #leaveDeleted() {
+    const text = this.composer.field.value;
+    this.composer.write(""); // nor stays a draft of it
+    await this.beginWith(text);
+    this.#gone = true;
+    this.#note();
+  }
+
   /** Show what another tab said, unless something is being said or written here. */
   async #catchUp() {
     const { conversation } = this;
-    this.#missed = this.talk.running;
-    if (this.#missed || document.querySelector("#messages form:not([hidden])")) return;
-    await conversation.refresh();
-    if (conversation === this.conversation && !this.talk.running) this.redraw({ remote: true });
+    this.#missed = this.#busy;
+    if (!this.#missed) await conversation.refresh();
+    if (conversation !== this.conversation) return;
+    this.#missed = this.#busy; // begun meanwhile
+    if (this.#missed) this.#lookLater();
+    else this.redraw({ remote: true });
   }
 
-  /** A reply that another tab was writing and has left says so. */
-  #lookElsewhere() {
-    if (!this.talk.running && this.thread.elsewhere) this.redraw({ remote: true });
+  /** Whether to draw the conversation anew would cut or lose something. */
+  get #busy() {
+    return this.talk.running || document.querySelector("#messages form:not([hidden])") !== null;
+  }
+
+  /** Look again for what was missed, and whether a reply that another tab was writing was left. */
+  #lookLater() {
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => this.#catchUp(), ALIVE_MS);
   }
 
   /** What the reader taught in this conversation until another version answered. */
@@ -237,6 +273,7 @@ class Page {
     const used = limit ? tokens / limit : 0;
     const told = [];
     if (this.#trouble) told.push(this.#trouble);
+    if (this.#gone) told.push("Another tab deleted this chat: what you write now begins a new one.");
     if (!this.options.learn) told.push("Nothing of this chat is learned from: see the options.");
     if (used > NEARLY_FULL) told.push(`${Math.min(100, Math.round(used * 100))} % of what the model can keep in view is used.`);
     const text = told.join(" ") || "Enter sends, Shift+Enter starts a new line, ? lists the keys.";

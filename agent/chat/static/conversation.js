@@ -74,6 +74,12 @@ export class Conversation {
     await this.shelf.save({ ...this.record });
   }
 
+  /** Keep what was said of a message; its text may have grown in another tab, and is left alone. */
+  async judge(message, said) {
+    for (const one of [message, this.#messages.get(message.id)]) Object.assign(one ?? {}, said);
+    await this.shelf.amend(message, said);
+  }
+
   /** The messages that stand at a message's place, itself included. */
   siblings({ parent, role }) {
     return this.all().filter((one) => one.parent === parent && one.role === role);
@@ -82,6 +88,7 @@ export class Conversation {
   /** Show the branch of a message, as far as it goes. */
   show(message) {
     this.record.head = this.#endOf(message.id);
+    this.adopt(); // it may have been renamed since it was left
     this.keep();
   }
 

@@ -37,6 +37,16 @@ class Database {
     return committed(transaction);
   }
 
+  /** Change fields of a value in one step, between which no other tab writes; false where there is no such value. */
+  async amend(store, id, changes) {
+    const transaction = this.database.transaction(store, "readwrite");
+    const values = transaction.objectStore(store);
+    const value = await done(values.get(id));
+    if (value) values.put({ ...value, ...changes });
+    await committed(transaction);
+    return Boolean(value);
+  }
+
   /** Remove a conversation with its messages. */
   async remove(id) {
     const transaction = this.database.transaction(["conversations", "messages"], "readwrite");
@@ -67,6 +77,12 @@ class Memory {
 
   async put(store, value) {
     this.#stores[store].set(value.id, value);
+  }
+
+  async amend(store, id, changes) {
+    const value = this.#stores[store].get(id);
+    if (value) await this.put(store, { ...value, ...changes });
+    return Boolean(value);
   }
 
   async remove(id) {

@@ -186,6 +186,10 @@ export class ReplyView {
   /** Say that another tab is writing this reply, or no more. */
   elsewhere(writing) {
     if (writing) part(this.node, ".waiting").textContent = ELSEWHERE;
+    for (const thumb of [".good", ".bad"]) {
+      part(this.node, thumb).hidden = writing;
+      part(this.node, thumb).disabled = writing; // for its key, too
+    }
   }
 
   #waited() {

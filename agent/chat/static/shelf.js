@@ -7,7 +7,7 @@ import { openDatabase } from "./database.js";
 
 const CHANNEL = "quickset";
 
-/** Events: "change" {id, remote} when a conversation changed, "full" when what is unkept changed. */
+/** Events: "change" {id, remote, removed} when a conversation changed, "full" when what is unkept changed. */
 export class Shelf extends EventTarget {
   #database;
   #records = new Map();
@@ -64,12 +64,17 @@ export class Shelf extends EventTarget {
     await this.#put("messages", message);
   }
 
+  /** Change some fields of a message that is kept; the others stay as whoever wrote them last left them. */
+  async amend(message, changes) {
+    if (this.#removed.has(message.conversation)) return;
+    const unkept = this.#unkept.get(message.id)?.[1];
+    const amended = !unkept && (await this.#database.amend("messages", message.id, changes).catch(() => false));
+    if (!amended) await this.#put("messages", { ...(unkept ?? message), ...changes });
+    this.#tell(message.conversation);
+  }
+
   async remove(id) {
-    this.#removed.add(id);
-    this.#records.delete(id);
-    for (const [key, [, value]] of this.#unkept) {
-      if (key === id || value.conversation === id) this.#unkept.delete(key);
-    }
+    this.#forget(id);
     await this.#database.remove(id);
     await this.#again();
     this.#tell(id);
@@ -102,6 +107,14 @@ export class Shelf extends EventTarget {
     if (this.#unkept.size !== before) this.dispatchEvent(new Event("full"));
   }
 
+  #forget(id) {
+    this.#removed.add(id);
+    this.#records.delete(id);
+    for (const [key, [, value]] of this.#unkept) {
+      if (key === id || value.conversation === id) this.#unkept.delete(key);
+    }
+  }
+
   /** Try to keep what there was no room for. */
   async #again() {
     for (const [store, value] of [...this.#unkept.values()]) await this.#put(store, value);
@@ -116,13 +129,14 @@ export class Shelf extends EventTarget {
   }
 
   async #heard({ id, removed }) {
-    if (removed) this.#removed.add(id);
+    if (removed) this.#forget(id);
     await this.#read();
-    this.dispatchEvent(new CustomEvent("change", { detail: { id, remote: true } }));
+    this.dispatchEvent(new CustomEvent("change", { detail: { id, remote: true, removed } }));
   }
 
   #tell(id) {
-    this.#channel.postMessage({ id, removed: this.#removed.has(id) });
-    this.dispatchEvent(new CustomEvent("change", { detail: { id, remote: false } }));
+    const removed = this.#removed.has(id);
+    this.#channel.postMessage({ id, removed });
+    this.dispatchEvent(new CustomEvent("change", { detail: { id, remote: false, removed } }));
   }
 }

@@ -121,7 +121,8 @@ export class Sidebar {
     byId("new-title").value = record.title;
     dialog.onclose = () => {
       const title = byId("new-title").value.trim();
-      if (dialog.returnValue === "done" && title) this.shelf.save({ ...this.shelf.get(record.id), title, named: true });
+      const kept = this.shelf.get(record.id); // none, where another tab has deleted it meanwhile
+      if (dialog.returnValue === "done" && title && kept) this.shelf.save({ ...kept, title, named: true });
     };
     dialog.returnValue = "";
     dialog.showModal();

@@ -65,7 +65,7 @@ export class Talk {
     const view = this.page.thread.view(message);
     const { conversation } = this.page;
     const messages = conversation.messages(message.id);
-    Object.assign(message, { failed: null, finish: null });
+    Object.assign(message, { failed: null, finish: null, writer: writer() });
     await this.#run([[message, view, { messages, continue_final_message: true }]]);
   }
 
@@ -82,18 +82,19 @@ export class Talk {
 
   /** Say which of two replies is better: both get their verdict, and the better one goes on. */
   async vote(replies, scores) {
-    for (const [at, message] of replies.entries()) await this.rate(message, { score: scores[at] });
-    for (const message of replies) {
-      message.voted = true;
-      await this.page.conversation.keep(message);
-    }
-    this.page.show(scores[1] > scores[0] ? replies[1] : replies[0]);
+    const { conversation } = this.page; // another one may be open when the server has answered
+    for (const [at, message] of replies.entries()) await this.#judge(conversation, message, { score: scores[at] });
+    for (const message of replies) await conversation.judge(message, { voted: true });
+    await this.page.prefer(scores[1] > scores[0] ? replies[1] : replies[0], conversation);
   }
 
   async rate(message, said) {
+    await this.#judge(this.page.conversation, message, said);
+  }
+
+  async #judge(conversation, message, said) {
     await feedback(message.response, said, this.page.options.key);
-    Object.assign(message, { hint: undefined, comment: undefined }, said, { rated: Date.now() });
-    await this.page.conversation.keep(message);
+    await conversation.judge(message, { hint: undefined, comment: undefined, ...said, rated: Date.now() });
     this.page.notes.expect();
   }
 
@@ -118,7 +119,7 @@ export class Talk {
     const { conversation } = this.page;
     conversation.record.dropping = true;
     await conversation.keep();
-    await this.again(message);
+    if (conversation === this.page.conversation) await this.again(message);
   }
 
   async #ask(parent) {

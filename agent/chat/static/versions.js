@@ -12,6 +12,8 @@ const NOISES = { rank1: "of random signs", full: "of random signs of full rank",
  * noted() what was noted of the reader in all.
  */
 export class Versions {
+  #explained = 0; // how often the dialog was opened
+
   constructor(key, taught, noted) {
     this.key = key;
     this.taught = taught;
@@ -36,7 +38,9 @@ export class Versions {
     const text = part(this.dialog, ".changes");
     text.replaceChildren(element("p", { className: "muted" }, "Looking…"));
     if (!this.dialog.open) this.dialog.showModal();
+    const explained = (this.#explained += 1);
     const [old, now] = await Promise.all([before && before !== after ? this.#about(before) : null, this.#about(after)]);
+    if (explained !== this.#explained) return; // another change is asked about by now
     text.replaceChildren(
       ...sentences(old, now).map((sentence) => element("p", {}, sentence)),
       ...this.#lessons(before, after),

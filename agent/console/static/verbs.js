@@ -28,7 +28,7 @@ const REPLY_LOOK_MS = 100;
 
 const dialog = document.getElementById("verb");
 const part = (id) => document.getElementById(`verb-${id}`);
-let asked = null;
+let asked = null; // what the dialog asks about; a change that is under way holds its own
 
 /** Take the clicks on every button that changes something. */
 export function takeVerbs() {
@@ -42,6 +42,7 @@ export function takeVerbs() {
     if (part("reason").checkValidity()) change();
   });
   part("cancel").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("cancel", (event) => part("cancel").disabled && event.preventDefault());
   document.getElementById("log-out")?.addEventListener("click", logOut);
 }
 
@@ -60,42 +61,45 @@ function ask(of) {
   (bare ? part("go") : part("reason")).focus();
 }
 
+/** Ask the agent for it. What is on its way cannot be called back, so nothing offers that meanwhile. */
 async function change() {
-  part("go").disabled = true;
+  const of = asked;
+  const sent = body(of);
+  const key = part("key").value;
+  part("go").disabled = part("cancel").disabled = true;
   part("error").hidden = true;
   const began = performance.now();
   try {
     const signal = AbortSignal.timeout(ANSWER_MS);
-    const response = await fetch(asked.path, { method: "POST", headers: await headers(signal), body: body(), signal });
+    const response = await fetch(of.path, { method: "POST", headers: await headers(key, signal), body: sent, signal });
     const answer = await response.json();
-    if (answer.error?.code === "step_up") part("again").hidden = false; // a step that came to be the last
-    if (!response.ok) return refuse(answer.error?.message ?? "It was refused");
-    dialog.close();
-    done(answer, began).catch(() => say(["It is decided, but the agent cannot be reached now: Health tells when it holds."]));
+    if (answer.error?.code === "step_up" && asked === of) part("again").hidden = false; // a step that came to be the last
+    if (!response.ok) return refuse(answer.error?.message ?? "It was refused", of);
+    if (asked === of) dialog.close();
+    done(answer, of, began).catch(() => say(["It is decided, but the agent cannot be reached now: Health tells when it holds."]));
   } catch {
-    refuse("The agent cannot be reached; nothing was changed that this page knows of");
+    refuse("The agent cannot be reached; nothing was changed that this page knows of", of);
   } finally {
-    part("go").disabled = false;
+    part("go").disabled = part("cancel").disabled = false;
   }
 }
 
 /** The token is new after every restart of the agent, so it is asked for when it is needed. */
-async function headers(signal) {
+async function headers(key, signal) {
   const session = await (await fetch("/operator/session", { signal })).json();
   const found = { "Content-Type": "application/json", "X-CSRF-Token": session.csrf ?? document.body.dataset.csrf };
-  if (part("key").value) found["X-Step-Up"] = part("key").value;
+  if (key) found["X-Step-Up"] = key;
   return found;
 }
 
-function body() {
-  if (WITHOUT_REASON.includes(asked.verb)) return "{}";
+function body(of) {
+  if (WITHOUT_REASON.includes(of.verb)) return "{}";
   const reason = part("reason").value.trim();
-  return JSON.stringify("seq" in asked ? { reason, expected_seq: Number(asked.seq) } : { reason });
+  return JSON.stringify("seq" in of ? { reason, expected_seq: Number(of.seq) } : { reason });
 }
 
 /** Say what was done, and for a change of who answers, how long it took until it held. */
-async function done({ rollout, order }, began) {
-  const { verb, candidate } = asked;
+async function done({ rollout, order }, { verb, candidate }, began) {
   const wanted = verb in SERVES ? rollout?.version : null;
   if (wanted && await seen(({ version }) => version === wanted, WAIT_MS, LOOK_MS)) {
     const name = mono(wanted);
@@ -108,7 +112,7 @@ async function done({ rollout, order }, began) {
   else if (verb in DONE) say([`${DONE[verb]}.`]);
   else say(["It is decided, but this agent does not follow yet: Health, on the page Now, says why."]);
   window.htmx?.trigger(document.body, "changed-serving");
-  if (WITHOUT_REASON.includes(asked.verb)) window.htmx?.trigger(document.body, "changed-learner");
+  if (WITHOUT_REASON.includes(verb)) window.htmx?.trigger(document.body, "changed-learner");
 }
 
 /** Whether what serves comes to be as is asked before the wait is over. */
@@ -140,13 +144,16 @@ export function say(children) {
   place.hidden = false;
 }
 
-function refuse(message) {
-  part("error").textContent = `${message[0].toUpperCase()}${message.slice(1)}.`;
+/** Tell why something was not done: in its dialog, or where that is closed by now, at the foot of the page. */
+function refuse(message, of) {
+  const told = `${message[0].toUpperCase()}${message.slice(1)}.`;
+  if (asked !== of || !dialog.open) return say([told]);
+  part("error").textContent = told;
   part("error").hidden = false;
 }
 
 async function logOut() {
-  await fetch("/operator/session", { method: "DELETE", headers: await headers() });
+  await fetch("/operator/session", { method: "DELETE", headers: await headers("") });
   location.replace("/login");
 }
 
