@@ -77,14 +77,14 @@ def test_no_followup_stands_twice(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_class_has_its_kinds(language: str) -> None:
-    """Each language has every way to say it, and neutral is the richest class."""
+    """Each language has every way to say it, and a quarter is neutral."""
     found: dict[str, set[str]] = {}
     for example in BY_LANGUAGE[language]:
         found.setdefault(example.label, set()).add(example.kind)
     english = ENGLISH if language == "en" else {}
     assert found == {name: kinds | english.get(name, set()) for name, kinds in MANNERS.items()}
     counts = Counter(example.label for example in BY_LANGUAGE[language])
-    assert counts.most_common(1)[0][0] == "neutral"
+    assert counts["neutral"] >= 0.25 * counts.total()
     assert counts["complaint"] >= 8
     assert counts["wish"] >= 7
     assert min(counts["praise"], counts["thanks"]) >= 4
