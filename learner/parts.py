@@ -42,8 +42,6 @@ class Parts:
     retention: Retention | None = None  # None: everything is kept
     rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
     tracer: Tracer = NO_TRACER
-    renews: bool = (
-        True  # whether a used turn that is judged otherwise is fresh (learner.batch.plan)
-    )
+    renews: bool = True  # whether a used turn that is judged otherwise is fresh again
     # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None
