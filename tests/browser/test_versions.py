@@ -112,7 +112,7 @@ async def test_a_vote_that_is_answered_late_stays_in_its_conversation(
     agent.feedback_pause = asyncio.Event()
     await better.click()
     await chat_page.get_by_role("button", name="Other", exact=True).click()
-    await expect(chat_page.locator(".assistant .text")).to_have_text("first")
+    await expect(chat_page.locator(".assistant .text")).to_have_text(["first"])
     agent.feedback_pause.set()
     await chat_page.wait_for_function(VOTED)
     await said(chat_page, "And?", "second")
