@@ -41,9 +41,7 @@ async def send_whole(
         pass
     response = web.json_response(shape.whole(), headers=_version(answer) | _cut(answer))
     answer.delivered = False
-    with suppress(
-        ConnectionError, TimeoutError
-    ):  # the client went: the reply is recorded all the same
+    with suppress(ConnectionError, TimeoutError):  # the client went: it is recorded all the same
         # Sent here and not by the caller, so that recording comes after the last byte.
         await response.prepare(request)
         await edge.until_taken(request, response.write_eof(), stalled_s=stalled_s)

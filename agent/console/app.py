@@ -193,8 +193,7 @@ class Read:
         except ConnectionError:
             pass  # the page was closed; there is nobody to tell
         except TimeoutError:
-            if request.transport is not None:
-                request.transport.abort()  # or else the end of the response waits for it again
+            edge.cut(request)  # or else the end of the response waits for it again
         finally:
             self._num_pages -= 1
         return response

@@ -10,9 +10,7 @@ from streams.store.tables import RolloutRow
 
 ENDS: Final = ("completed", "aborted")  # the states that a trial ends in
 PIECE: Final = 50  # versions whose changes are read at once
-EACH: Final = (
-    20  # changes of a version that are looked at, on average of a piece: a trial has some ten
-)
+EACH: Final = 20  # changes of a version that are looked at, on average: a trial has some ten
 
 
 def changes_of(session: Session, line: str, names: Collection[str], limit: int) -> list[Json]:
