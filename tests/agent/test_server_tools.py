@@ -402,6 +402,35 @@ async def test_what_is_allowed_once_is_called_once(start_api: StartApi) -> None:
     assert len(box.called) == 1
 
 
+async def test_one_approval_sent_twice_at_once_is_one_call(start_api: StartApi) -> None:
+    """The second waits for the first one's call, and is told the same."""
+    api, box, allowed = await waiting_for_approval(start_api, ["It rains."], ["It pours."])
+    box.gate = asyncio.Event()
+    asking = [asyncio.create_task(api.post("/v1/responses", allowed)) for _ in range(2)]
+    while not box.called:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    box.gate.set()
+    told = [await (await each).json() for each in asking]
+    assert [each["output"][0]["output"] for each in told] == [RAIN.text] * 2
+    assert len(box.called) == 1
+
+
+async def test_an_allowed_call_is_made_to_its_end(start_api: StartApi) -> None:
+    """Its client went away and comes again: it gets what the one call came to."""
+    api, box, allowed = await waiting_for_approval(start_api, ["It rains."])
+    box.gate = asyncio.Event()
+    asking = asyncio.create_task(api.post("/v1/responses", allowed))
+    while not box.called:
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    await asyncio.sleep(0.1)
+    box.gate.set()
+    told = await (await api.post("/v1/responses", allowed)).json()
+    assert told["output"][0]["output"] == RAIN.text
+    assert len(box.called) == 1
+
+
 async def test_an_allowed_result_that_does_not_fit_is_left_out(start_api: StartApi) -> None:
     """The answer comes all the same; what fits in no case is refused before anything is called."""
     long = Result("word " * 100, "ok")

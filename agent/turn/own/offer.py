@@ -55,7 +55,7 @@ async def settle(
 ) -> Ask:
     """Return the ask with the results of the calls that somebody allowed, or did not.
 
-    allowed: what came of calls before; of those that it knows none is made again
+    allowed: what came of calls before, or comes now; none that it knows is made again
     raises: InvalidError where a call was asked for and nothing is said of it
     """
     place, calls = _asked(ask)
@@ -110,12 +110,13 @@ async def _results(
         name, arguments = call["function"]["name"], call["function"]["arguments"]
         approval = said[call["id"]]
         if approval.approve:
-            result = allowed.find(ask.principal, call["id"])
-            if result is None:
-                result = Result(SPENT.format(name=name), "left")
-                if (within_s := ends_s - clock()) > 0:
-                    result = await toolbox.call(name, arguments, within_s=within_s)
-                allowed.note(ask.principal, call["id"], result)
+
+            async def make(name: str = name, arguments: str = arguments) -> Result:
+                if (within_s := ends_s - clock()) <= 0:
+                    return Result(SPENT.format(name=name), "left")
+                return await toolbox.call(name, arguments, within_s=within_s)
+
+            result = await allowed.once(ask.principal, call["id"], make)
             server = tools[name].server if name in tools else ""
             told.append(Made(call["id"], server, name, arguments, result))
         else:
