@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from learner.judges.training import __main__ as training
+from learner.judges.training.compose import Example
 from learner.judges.tuned.encoder import FILE, Encoder, unpacked
 from streams.model.embedding.e5_file import E5File
 
@@ -43,7 +44,7 @@ def test_it_goes_on_from_a_file(
     printed = capsys.readouterr().out
     assert "16 examples" in printed
     assert "4 examples that were kept back" in printed
-    said = training.text(training.Example("xx", "complaint", "plain", "How?", "So.", SAID))
+    said = training.text(Example("xx", "complaint", "plain", "How?", "So.", SAID))
     file = E5File.installed()
     before, after = (
         Encoder(file, unpacked(load_file(each))).chances(said) for each in (FILE, into)
