@@ -14,6 +14,7 @@ import hmac
 import os
 import re
 import secrets
+import tempfile
 from pathlib import Path
 
 from agent.errors import NotFoundError, StartError
@@ -104,12 +105,15 @@ def load_secret(named: Path | None, home: Path) -> bytes:
 
 def _make_secret(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(secrets.token_hex(SECRET_BYTES))
-        opened.flush()
-        os.fsync(opened.fileno())  # ids that were signed must hold after a power cut
-    with contextlib.suppress(FileExistsError):  # of two agents that start at once, one's wins
-        os.link(draft, file)  # whole or not at all, unlike writing in place
-    draft.unlink()
+    # A name drawn anew: containers that share the home have equal process ids.
+    number, name = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(number, "w") as opened:
+            opened.write(secrets.token_hex(SECRET_BYTES))
+            opened.flush()
+            os.fsync(opened.fileno())  # ids that were signed must hold after a power cut
+        with contextlib.suppress(FileExistsError):  # of two agents that start at once, one's wins
+            os.link(draft, file)  # whole or not at all, unlike writing in place
+    finally:
+        draft.unlink(missing_ok=True)

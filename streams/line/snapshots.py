@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -71,9 +72,12 @@ class Snapshots:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(version)
-        aside = path.with_suffix(f".{os.getpid()}.part")
         narrow = {name: _narrowed(values) for name, values in integers}
         about = {"format": FORMAT, "version": version, "checksum": _checksum(version, narrow)}
+        # A name drawn anew: containers that share the folder have equal process ids.
+        number, name = tempfile.mkstemp(prefix=f"{version}.", suffix=".part", dir=self._folder)
+        os.close(number)
+        aside = Path(name)
         try:
             self._write(narrow, aside, metadata=about)
             _sync(aside)

@@ -8,6 +8,7 @@ model has its content written down (streams.model.convert), and only other direc
 import hashlib
 import json
 import os
+import tempfile
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -85,10 +86,21 @@ def kept_content(directory: Path, cache: Path) -> Json:
         content = read_content(directory)
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        aside = kept.with_suffix(f".{os.getpid()}")
-        aside.write_text(json.dumps(content), encoding="utf-8")
-        aside.replace(kept)
+        _write_whole(kept, json.dumps(content))
     return content
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write aside, under a name of its own, and rename: containers have equal process ids."""
+    number, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
+    aside = Path(name)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+        aside.chmod(0o644)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def sizes_of(content: Json) -> Sizes:

@@ -1,7 +1,9 @@
 """A response id says whose response it is, to any replica that shares the secret."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -80,6 +82,21 @@ def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
     file = home / "response.secret"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [each.name for each in home.iterdir()] == ["response.secret"]
+
+
+def test_agents_that_start_at_once_have_one_secret(tmp_path: Path) -> None:
+    """Also those whose processes have equal ids, as containers that share a home do."""
+    for number in range(20):
+        home, together = tmp_path / f"{number}", Barrier(4)
+
+        def start(home: Path = home, together: Barrier = together) -> bytes:
+            together.wait()
+            return load_secret(None, home)
+
+        with ThreadPoolExecutor(4) as pool:
+            secrets = {starting.result() for starting in [pool.submit(start) for _ in range(4)]}
+        assert len(secrets) == 1
+        assert [each.name for each in home.iterdir()] == ["response.secret"]
 
 
 def test_a_file_that_is_named_is_read_and_never_made(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from safetensors.numpy import save_file
 
 from streams.line.snapshots import Snapshots
 
@@ -122,6 +124,19 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path: Path, kind: type[Ex
         Snapshots(tmp_path, write=full).save("v2", INTEGERS.items())
     assert [path.name for path in tmp_path.iterdir()] == ["v1.safetensors"]
     assert same(snapshots.load("v1"), INTEGERS)
+
+
+def test_two_writers_of_one_version_do_not_meet(tmp_path: Path) -> None:
+    """Processes of two containers have equal ids: each writes a file of its own."""
+    ours = Snapshots(tmp_path)
+
+    def overtaken(narrow: dict[str, NDArray[Any]], path: Path, **about: Any) -> None:
+        save_file(narrow, path, **about)
+        ours.save("v1", INTEGERS.items())
+
+    Snapshots(tmp_path, write=overtaken).save("v1", INTEGERS.items())
+    assert same(ours.load("v1"), INTEGERS)
+    assert [path.name for path in tmp_path.iterdir()] == ["v1.safetensors"]
 
 
 def test_a_name_that_is_no_version_is_refused(tmp_path: Path) -> None:
