@@ -9,7 +9,8 @@ whoever reads the log makes the file anew then, and begins at the log's beginnin
 Invariants: what a forgotten principal said before the moment is not in it, whichever of the two is
 read first; a deleted turn stays deleted, also when it is read after its deletion, and so does its
 principal's feedback on it; of the feedback on a turn the last in the log's order is kept, whoever
-of several processes reads it when; what is older than the log keeps is not in it.
+of several processes reads it when, and feedback that the log has twice stands where it came first;
+what is older than the log keeps is not in it.
 
 Knows nothing of HTTP, nor of how the log is read.
 """
@@ -32,7 +33,7 @@ from streams.log.mark import Mark
 from streams.records import Deletion, Feedback, Forgotten, Turn, decode
 
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "forgotten")
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 DAY_MS: Final = 24 * 60 * 60 * 1000
 # What the records of interest have in their canonical bytes; most records are passed over by it.
 # No text can hold these bytes: a quotation mark in one is escaped.
@@ -57,6 +58,10 @@ _SCHEMA: Final = (
     )""",  # at: offset, in the one partition that all feedback on a turn has
     "CREATE INDEX feedback_taken ON feedback (taken_ms)",
     "CREATE INDEX feedback_principal ON feedback (principal)",
+    """CREATE TABLE feedback_ids (
+        id TEXT PRIMARY KEY, taken_ms INTEGER NOT NULL, at INTEGER NOT NULL
+    )""",  # all that was read, by where it came first
+    "CREATE INDEX feedback_ids_taken ON feedback_ids (taken_ms)",
     "CREATE TABLE forgotten (principal TEXT PRIMARY KEY, moment_ms INTEGER NOT NULL)",
 )
 
@@ -114,7 +119,7 @@ class Projection:
         with self._transaction() as connection:
             seen = [each for entry in entries for each in _take(connection, entry)]
             newest_ms = max((entry.time_ms for entry in entries), default=0)
-            for table in ("turns", "feedback"):
+            for table in ("turns", "feedback", "feedback_ids"):
                 old = f"DELETE FROM {table} WHERE taken_ms < ?"  # noqa: S608  # names of our own
                 connection.execute(old, (newest_ms - self._keep_ms,))
             _advance(connection, entries)
@@ -148,7 +153,7 @@ class Projection:
     def clear(self) -> None:
         """Begin anew: the log that this was made from is not there any more."""
         with self._transaction() as connection:
-            for table in ("offsets", "turns", "feedback", "forgotten"):
+            for table in ("offsets", "turns", "feedback", "feedback_ids", "forgotten"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608  # names of our own
         self._settle()
 
@@ -262,7 +267,8 @@ def _take(connection: sqlite3.Connection, entry: Entry) -> Iterator[tuple[str, b
             _delete(connection, record, entry)
             yield record.turn_id, True
         case Feedback() if not _is_forgotten(connection, record, entry.time_ms):
-            _keep_feedback(connection, record, entry)
+            if not _is_repeat(connection, entry):
+                _keep_feedback(connection, record, entry)
         case Forgotten():
             _forget(connection, record)
 
@@ -295,10 +301,21 @@ def _keep_feedback(connection: sqlite3.Connection, record: Feedback, entry: Entr
         " ON CONFLICT (turn_id) DO UPDATE"
         " SET principal = excluded.principal, created_ms = excluded.created_ms,"
         " taken_ms = excluded.taken_ms, at = excluded.at, value = excluded.value"
-        " WHERE at <= excluded.at",
+        " WHERE at <= excluded.at OR value = excluded.value",  # the same, by where it came first
         (record.turn_id, record.principal, record.created_ms, entry.time_ms, entry.offset,
          entry.value),
     )  # fmt: skip
+
+
+def _is_repeat(connection: sqlite3.Connection, entry: Entry) -> bool:
+    """Whether the log has this feedback before, too: a spool hands over again what it may have."""
+    connection.execute(
+        "INSERT INTO feedback_ids VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
+        " SET at = excluded.at WHERE at > excluded.at",
+        (entry.id, entry.time_ms, entry.offset),
+    )
+    first = connection.execute("SELECT at FROM feedback_ids WHERE id = ?", (entry.id,)).fetchone()
+    return bool(first[0] < entry.offset)
 
 
 def _is_forgotten(connection: sqlite3.Connection, said: Turn | Feedback, taken_ms: int) -> bool:

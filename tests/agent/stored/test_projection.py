@@ -183,6 +183,22 @@ def test_the_last_feedback_in_the_logs_order_is_kept(projection: Projection) -> 
     assert projection.feedback("a") is None
 
 
+@pytest.mark.parametrize("from_the_midst", [False, True])
+def test_feedback_that_comes_again_does_not_replace_newer(
+    projection: Projection, from_the_midst: bool
+) -> None:
+    """A spool hands over again what it may have handed over before it was killed."""
+    early, late = feedback("a", 1), feedback("a", -1, at_ms=3_000)
+    entries = [entry(early, 1), entry(late, 2), entry(early, 3)]
+    if from_the_midst:
+        projection.take(entries[-1:])
+    projection.take(entries)
+    assert projection.feedback("a") == late
+    for each in entries:
+        projection.take([each])
+    assert projection.feedback("a") == late
+
+
 def test_feedback_on_a_deleted_turn_stays_away(projection: Projection, path: Path) -> None:
     """Read late by another process, or given after the deletion; a stranger's deletes nothing."""
     early, late = feedback("a", -1), feedback("a", 1, at_ms=3_000)
