@@ -150,6 +150,14 @@ class Projection:
             found = decode(row[0]) if row is not None else None
         return found if isinstance(found, Feedback) else None
 
+    def has_read(self, feedback_id: str) -> bool:
+        """Whether this feedback has been read, also where other feedback has replaced it."""
+        with self._using() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM feedback_ids WHERE id = ?", (feedback_id,)
+            ).fetchone()
+        return row is not None
+
     def clear(self) -> None:
         """Begin anew: the log that this was made from is not there any more."""
         with self._transaction() as connection:

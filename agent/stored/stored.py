@@ -223,7 +223,7 @@ class Stored:
                 self._begin()
                 self._projection.forget(forgotten.read_all(self._log))
                 subscription = self._log.subscribe(
-                    TOPICS, group=None, positions=lambda _: self._projection.positions()
+                    TOPICS, group=None, positions=lambda _: self._positions()
                 )
                 with closing(subscription):
                     while not self._stop.is_set() and not self._projection.is_damaged:
@@ -243,6 +243,18 @@ class Stored:
         if (difference := other_log(self._log, self._projection.marks())) is not None:
             _LOG.warning("stored responses are read anew from another log: %s", difference)
             self._projection.clear()
+
+    def _positions(self) -> dict[Partition, int]:
+        """Where to read on. Let go of what stands before: another process may have read it."""
+        positions = self._projection.positions()
+        for turn_id, turn in list(self._recent.items()):
+            known, found = self._projection.find(turn_id)
+            if known and (turn is not None or found is None) and self._recent.get(turn_id) is turn:
+                self._recent.pop(turn_id, None)
+        for turn_id, rated in list(self._rated.items()):
+            if self._projection.has_read(rated.id) and self._rated.get(turn_id) is rated:
+                self._rated.pop(turn_id, None)
+        return positions
 
     def _read(self, subscription: Subscription) -> None:
         """Read once, and wait for more where little came: each reading holds up replies."""

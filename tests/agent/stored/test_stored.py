@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from agent.stored.projection import Projection
 from agent.stored.stored import REMEMBERED, Stored
 from agent.turn.response_ids import ResponseIds
 from streams.errors import LogUnavailableError
-from streams.log.contract import Partition, Topic
-from streams.log.sqlite import SqliteLog
+from streams.log.contract import Entry, Partition, Topic
+from streams.log.sqlite import SqliteLog, SqliteSubscription
 from tests.agent.stored.records import deletion, feedback, forgotten, sent, spoil, stored
 
 IDS = ResponseIds(b"secret")
@@ -206,3 +207,61 @@ async def test_a_log_that_is_away_is_said(tmp_path: Path) -> None:
     assert int(caught.value.headers["Retry-After"]) > 0
     await asyncio.to_thread(here.stop)
     log.close()
+
+
+class FlakyLog(SqliteLog):
+    """A log that can be out of reach for a while."""
+
+    away = False
+
+    def end_offsets(self, topic: Topic) -> dict[Partition, int]:
+        if self.away:
+            raise LogUnavailableError("away")
+        return super().end_offsets(topic)
+
+    def subscribe(self, *args: Any, **named: Any) -> SqliteSubscription:
+        if self.away:
+            raise LogUnavailableError("away")
+        subscription = super().subscribe(*args, **named)
+        read = subscription.poll
+
+        def poll(**how: Any) -> list[Entry]:
+            if self.away:
+                raise LogUnavailableError("away")
+            return read(**how)
+
+        subscription.poll = poll  # type: ignore[method-assign]
+        return subscription
+
+
+async def test_what_another_process_read_is_let_go(
+    open_stored: Open, log: SqliteLog, tmp_path: Path
+) -> None:
+    """Of two agents in one home, one cannot read for a while: then it shows what both have."""
+    flaky = FlakyLog(tmp_path / "log.db")
+    projection = Projection(tmp_path / "one" / "responses.db", keep_days=30)
+    here, there = Stored(projection, flaky, IDS, poll_s=0.01, wait_s=10), open_stored("one")
+    here.start()
+    turn, first, last = stored(new_id()), stored(new_id()), stored(new_id())
+    log.append([sent(first)])
+    for each in (here, there):
+        await each.find(first.id, "ann")
+    flaky.away = True
+    early, late = feedback(turn.id, -1), feedback(turn.id, 1, at_ms=3_000)
+    gone = stored(new_id())
+    for record in (turn, gone, early):
+        here.add(record)
+    log.append([sent(record) for record in (turn, gone, early, late, deletion(gone.id), last)])
+    await there.find(last.id, "ann")
+    await there.feedback(turn.id, "ann")  # all is read
+    await asyncio.sleep(0.1)  # `here` has met the log that is away
+    flaky.away = False
+    marker = stored(new_id())
+    log.append([sent(marker)])
+    await here.find(marker.id, "ann")  # so it reads again
+    assert await here.feedback(turn.id, "ann") == late
+    with pytest.raises(NotFoundError):
+        await here.find(gone.id, "ann")
+    assert here.remembered == 0
+    await asyncio.to_thread(here.stop)
+    flaky.close()
