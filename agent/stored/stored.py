@@ -2,7 +2,8 @@
 
 Both are found as soon as they are recorded: until the log has given them back they are in memory. A
 thread of its own reads the log, from where it came to before; what another replica recorded is
-found when it has been read, so a question for it waits a little.
+found when it has been read, so a question for it waits a little, also where the other replica is
+only recording it.
 
 Knows nothing of HTTP, nor of any API's JSON.
 """
@@ -16,6 +17,7 @@ from contextlib import closing
 from typing import Final, TypeVar
 
 from agent.errors import DamagedError, NotFoundError, UnavailableError
+from agent.stored.arrivals import Arrivals
 from agent.stored.projection import TOPICS, Projection
 from agent.turn.response_ids import ResponseIds
 from streams.backoff import Backoff
@@ -50,16 +52,19 @@ class Stored:
         *,
         poll_s: float = POLL_S,
         wait_s: float = WAIT_S,
+        arrive_s: float = WAIT_S,
     ) -> None:
         """Take where they are kept and read from.
 
         poll_s: how long a stop may go unnoticed in the thread
         wait_s: how long a question waits for what the log may still hold
+        arrive_s: how long, then, for what another replica may only be recording
         """
         self._projection, self._log, self._ids = projection, log, ids
         self._poll_s, self._wait_s = poll_s, wait_s
         self._recent: OrderedDict[str, Turn | None] = OrderedDict()  # None: deleted
         self._rated: OrderedDict[str, Feedback] = OrderedDict()  # by turn
+        self._arrivals = Arrivals(arrive_s)
         self._reached: Mapping[Partition, int] = {}
         self._moved = threading.Condition()
         self._stop = threading.Event()
@@ -92,6 +97,8 @@ class Stored:
                 self._rated.popitem(last=False)
         elif record.response is not None:
             self._remember(record.id, record)
+        else:
+            self._arrivals.never_comes(record.id)
 
     def lose(self, record: Feedback) -> None:
         """Let go of feedback that could not be recorded."""
@@ -123,11 +130,11 @@ class Stored:
         self._ids.session(response_id, principal=principal)
         turn = self._recent.get(response_id)
         if response_id not in self._recent:
-            turn = await asyncio.to_thread(self._ask, self._look, response_id)
+            turn = await self._arriving(response_id)
         if turn is None or turn.principal != principal:
             raise NotFoundError(
                 f"no response {response_id[:100]!r} is stored: it was not to be, or was deleted, "
-                "or is older than what is kept",
+                "or is older than what is kept; or it is not here yet, if it has just ended",
                 param="response_id",
                 code="response_not_found",
             )
@@ -175,12 +182,23 @@ class Stored:
         except DamagedError:
             raise self._unread() from None
 
-    def _look(self, turn_id: str) -> Turn | None:
+    async def _arriving(self, turn_id: str) -> Turn | None:
+        """Ask the file, and again when the turn has come: its replica may only be recording it."""
+        with self._arrivals.expected(turn_id) as came:
+            known, turn = await asyncio.to_thread(self._ask, self._look, turn_id)
+            if known or not await self._arrivals.wait(turn_id, came):
+                return turn
+        turn = self._recent.get(turn_id)
+        if turn_id not in self._recent:
+            _, turn = await asyncio.to_thread(self._ask, self._projection.find, turn_id)
+        return turn
+
+    def _look(self, turn_id: str) -> tuple[bool, Turn | None]:
         known, turn = self._projection.find(turn_id)
         if known:
-            return turn
+            return known, turn
         self._prove_read()
-        return self._projection.find(turn_id)[1]
+        return self._projection.find(turn_id)
 
     def _look_for_feedback(self, turn_id: str) -> Feedback | None:
         self._prove_read()
@@ -215,6 +233,7 @@ class Stored:
         self._recent.move_to_end(turn_id)
         while len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
+        self._arrivals.come(turn_id)
 
     def _run(self) -> None:
         backoff = Backoff(*RETRY_S)
@@ -259,7 +278,7 @@ class Stored:
     def _read(self, subscription: Subscription) -> None:
         """Read once, and wait for more where little came: each reading holds up replies."""
         self._hurry.clear()
-        if 0 < self._step(subscription) < BATCH:
+        if 0 < self._step(subscription) < BATCH and not self._arrivals.waiting:
             self._hurry.wait(GATHER_S)
 
     def _step(self, subscription: Subscription) -> int:
@@ -269,6 +288,7 @@ class Stored:
             for turn_id, deleted in self._projection.take(entries):
                 if deleted or self._recent.get(turn_id) is not None:
                     self._recent.pop(turn_id, None)
+                self._arrivals.come(turn_id)
             given_back = {entry.id for entry in entries if entry.partition.topic == "feedback"}
             for turn_id, rated in list(self._rated.items()) if given_back else ():
                 if rated.id in given_back:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.errors import NotFoundError, UnavailableError
+from agent.stored.arrivals import MOST_WAITING, Arrivals
 from agent.stored.projection import Projection
 from agent.stored.stored import REMEMBERED, Stored
 from agent.turn.response_ids import ResponseIds
@@ -18,7 +20,7 @@ from tests.agent.stored.records import deletion, feedback, forgotten, sent, spoi
 
 IDS = ResponseIds(b"secret")
 SESSION = "0" * 32
-Open = Callable[[str], Stored]
+Open = Callable[..., Stored]
 
 
 def new_id(principal: str = "ann") -> str:
@@ -35,9 +37,9 @@ async def open_stored(tmp_path: Path, log: SqliteLog) -> AsyncIterator[Open]:
     """A function that starts a replica, by the name of its folder."""
     opened: list[Stored] = []
 
-    def start(name: str) -> Stored:
+    def start(name: str, *, arrive_s: float = 0.2) -> Stored:
         projection = Projection(tmp_path / name / "responses.db", keep_days=30)
-        opened.append(Stored(projection, log, IDS, poll_s=0.01, wait_s=10))
+        opened.append(Stored(projection, log, IDS, poll_s=0.01, wait_s=10, arrive_s=arrive_s))
         opened[-1].start()
         return opened[-1]
 
@@ -156,7 +158,7 @@ async def test_another_log_is_read_from_its_beginning(
     newer = stored(new_id())
     other.append([sent(newer), *(sent(stored(new_id())) for _ in range(num_more))])
     projection = Projection(tmp_path / "one" / "responses.db", keep_days=30)
-    again = Stored(projection, other, IDS, poll_s=0.01, wait_s=10)
+    again = Stored(projection, other, IDS, poll_s=0.01, wait_s=10, arrive_s=0.2)
     again.start()
     assert await again.find(newer.id, "ann") == newer
     with pytest.raises(NotFoundError):
@@ -265,3 +267,62 @@ async def test_what_another_process_read_is_let_go(
     assert here.remembered == 0
     await asyncio.to_thread(here.stop)
     flaky.close()
+
+
+async def test_a_reply_that_is_being_recorded_is_waited_for(
+    open_stored: Open, log: SqliteLog
+) -> None:
+    """A client goes on at another replica before the one that made the reply has recorded it."""
+    there, turn = open_stored("two", arrive_s=10), stored(new_id())
+    asking = [asyncio.create_task(there.find(turn.id, "ann")) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    assert not any(each.done() for each in asking)
+    log.append([sent(turn)])
+    assert await asyncio.gather(*asking) == [turn] * 3
+
+
+async def test_a_reply_is_waited_for_where_it_is_made(open_stored: Open) -> None:
+    """Whoever asks before it is told finds it then, and that it is not to be stored."""
+    here = open_stored("one", arrive_s=10)
+    turn, unstored = stored(new_id()), stored(new_id(), kept=False)
+    asking = [asyncio.create_task(here.find(each.id, "ann")) for each in (turn, unstored)]
+    await asyncio.sleep(0.1)
+    for each in (turn, unstored):
+        here.add(each)
+    found, missing = await asyncio.gather(*asking, return_exceptions=True)
+    assert found == turn
+    assert isinstance(missing, NotFoundError)
+
+
+async def test_what_never_comes_is_waited_for_once(log: SqliteLog, tmp_path: Path) -> None:
+    """Not at all where it was made not to be stored, or is deleted; it is told what may be."""
+    here = Stored(Projection(tmp_path / "r.db", keep_days=30), log, IDS, arrive_s=1)
+    here.start()
+    unstored, gone, unknown = (stored(new_id(), kept=kept) for kept in (False, True, True))
+    here.add(unstored)
+    log.append([sent(gone), sent(deletion(gone.id))])
+    took_s = []
+    for turn in (unstored, gone, unknown, unknown):
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(NotFoundError, match="not here yet"):
+            await here.find(turn.id, "ann")
+        took_s.append(asyncio.get_running_loop().time() - began_s)
+    assert took_s[2] > 0.9 > took_s[3]
+    log.append([sent(unknown)])
+    assert await here.find(unknown.id, "ann") == unknown  # later than anybody waits
+    await asyncio.to_thread(here.stop)
+
+
+async def test_few_wait_at_a_time() -> None:
+    """Whoever comes when many wait is told at once; the others go on when theirs has come."""
+    arrivals = Arrivals(10)
+    with ExitStack() as stack:
+        came = [stack.enter_context(arrivals.expected(f"t{n}")) for n in range(MOST_WAITING)]
+        waiting = [asyncio.create_task(arrivals.wait(f"t{n}", each)) for n, each in enumerate(came)]
+        await asyncio.sleep(0)
+        with arrivals.expected("more") as more:
+            assert not await arrivals.wait("more", more)
+        for n in range(MOST_WAITING):
+            arrivals.come(f"t{n}")
+        assert all(await asyncio.gather(*waiting))
+    assert not arrivals.waiting
