@@ -457,6 +457,24 @@ async def test_allowed_calls_share_the_time_of_a_request(start_api: StartApi) ->
     assert "time for calls of tools is used up" in str(told["output"][-2]["error"])
 
 
+async def test_calls_after_an_allowed_one_have_the_time_that_it_left(start_api: StartApi) -> None:
+    """All calls for one request share its time, those before the first token too."""
+    box = Box({"weather": RAIN, "news": RAIN}, approval=("weather",), seconds=1.0)
+    api = await start(start_api, box, ["", calling()], [calling("news")], ["It rains."])
+    body = {"model": "quickset", "input": "Weather?"}
+    asked = await (await api.post("/v1/responses", body)).json()
+    box.gate = asyncio.Event()
+    allowing_it = asyncio.create_task(api.post("/v1/responses", body | allowing(asked)))
+    while not box.called:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(box.seconds)
+    box.gate.set()
+    told = await (await allowing_it).json()
+    assert [name for name, _ in box.called] == ["weather"]
+    assert [item["type"] for item in told["output"]] == ["mcp_call", "mcp_call", "message"]
+    assert "time for calls of tools is used up" in str(told["output"][1]["error"])
+
+
 async def test_what_is_not_approved_is_not_called(start_api: StartApi) -> None:
     """No, or nothing, is no; the model reads the reason."""
     box = Box({"weather": RAIN}, approval=("weather",))

@@ -67,8 +67,9 @@ class Loop:
         self._parts = parts
         self._reply = LoopReply(first.ask)
         self._before = Usage(0, 0)  # of the steps that have ended
-        self._ask, self._left_s = first.ask, parts.toolbox.seconds
-        most = first.ask.most_calls
+        self._ask = first.ask
+        left_s, most = first.ask.left_s, first.ask.most_calls
+        self._left_s = parts.toolbox.seconds if left_s is None else left_s
         self._left_calls = math.inf if most is None else most - len(first.ask.made)
 
     def __enter__(self) -> Self:
