@@ -123,6 +123,23 @@ async def test_time_that_is_used_up_ends_it_too(start_api: StartApi) -> None:
     assert len(box.called) == 1
 
 
+async def test_a_call_at_the_last_token_ends_the_reply(start_api: StartApi) -> None:
+    """Where none is left for an answer, nothing is called, and the reply says that it is cut."""
+    box = Box({"weather": RAIN})
+    api = await start(start_api, box, ["Let me look. ", calling()], ["It ", "rains."])
+    async with message_of(api, max_tokens=2) as message:
+        assert message["content"] == "Let me look. "
+        assert message["finish"] == "length"
+        assert message["usage"]["completion_tokens"] == 2
+        (left,) = message["server_tool_calls"]
+        assert (left["outcome"], "was cut" in left["output"]) == ("left", True)
+    assert (box.called, len(api.turns())) == ([], 1)
+    api.engine.script, api.engine.then = ["Let me look. ", calling()], [["It ", "rains."]]
+    async with message_of(api, max_tokens=3) as message:
+        assert message["content"] == "Let me look. It "
+        assert (message["finish"], message["usage"]["completion_tokens"]) == ("length", 3)
+
+
 async def test_the_clients_own_tools_stay_its_own(start_api: StartApi) -> None:
     """A reply that calls one ends the loop; a name that both have is the client's."""
     box = Box({"weather": RAIN, "find": RAIN})
