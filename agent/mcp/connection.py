@@ -19,6 +19,7 @@ from mcp.client.subscriptions import SubscriptionLost
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from agent.mcp.bounds import TOO_LONG
 from agent.mcp.content import cut, result_of, tool_of
 from agent.mcp.http import http_transport
 from agent.mcp.settings import ToolServer
@@ -46,6 +47,7 @@ _UNANSWERED: Final = {
     ),
 }  # fmt: skip
 _ENDED: Final = "Session terminated"  # it knows this session no more, as after a restart
+_LONG_EVENT: Final = "SSE stream failed: Server-sent event exceeded"  # its code is that of _LOST
 
 State = Literal["starting", "up", "away"]
 
@@ -185,16 +187,14 @@ class Connection:
 
     def _transport(self) -> AbstractAsyncContextManager[tuple[Any, Any]]:
         most_bytes = MESSAGE_ROOM + 2 * self._most_bytes  # a text may be written in escapes
-        settings = self.settings
+        settings, ended = self.settings, self._break
         if settings.command is not None:
             return stdio_transport(
-                settings.command,
-                settings.args,
-                settings.env,
-                most_bytes=most_bytes,
-                ended=self._break,
+                settings.command, settings.args, settings.env, most_bytes=most_bytes, ended=ended
             )
-        return http_transport(settings.url or "", settings.headers, most_bytes=most_bytes)
+        return http_transport(
+            settings.url or "", settings.headers, most_bytes=most_bytes, ended=ended
+        )
 
     async def _listed(self, client: Client) -> dict[str, Json]:
         """The tools that it offers, of those that may be called."""
@@ -221,8 +221,8 @@ class Connection:
     def _refused(self, name: str, cause: MCPError) -> Result:
         lost = cause.code == types.CONNECTION_CLOSED and cause.message.startswith(_LOST)
         if lost or self._broken.is_set():
-            huge = "too long" in self._why
-            self._break(self._why or "it broke off")
+            self._break(TOO_LONG if cause.message.startswith(_LONG_EVENT) else "it broke off")
+            huge = self._why == TOO_LONG
             said = "answered more than is read" if huge else "broke off"
             return Result(f"{name} {said}", "huge" if huge else "broken")
         if cause.code == types.INVALID_REQUEST and cause.message == _ENDED:
