@@ -12,6 +12,7 @@ from aiohttp import web
 
 pytest.importorskip("mcp", reason="mcp is not installed: pip install -e '.[mcp]'")
 
+from agent.mcp.connection import Connection, Standing
 from agent.mcp.settings import ToolServer
 from tests.agent.mcp.test_servers import call, opened, until
 
@@ -200,3 +201,33 @@ async def test_messages_without_end_end_the_connection() -> None:
             assert (await call(box, "act")).outcome == "broken"
             await until(lambda: box.status()["odd"]["state"] == "away")
             assert "messages a second" in box.status()["odd"]["why"]
+
+
+async def test_what_is_wrong_is_told_in_our_own_words(caplog: pytest.LogCaptureFixture) -> None:
+    """A server's text is for the log alone, without lines of its own: everybody reads health."""
+    refusal = {"code": -32001, "message": "tenant 'Acme' (key sk-live-123)\nERROR all is lost"}
+    refused = json.dumps({"jsonrpc": "2.0", "id": 0, "error": refusal})
+    refuses = says(refused.replace('"id": 0', '"id": {id}'))
+    seen: list[Standing] = []
+
+    async def wait(_: float) -> None:
+        raise asyncio.CancelledError
+
+    caplog.set_level("INFO")
+    async with serving(hangs, greets=refuses) as url:
+        server = ToolServer(url=url, allow=("act",))
+        connection = Connection(
+            "odd",
+            server,
+            most_bytes=1000,
+            changed=lambda _, standing: seen.append(standing),
+            wait=wait,
+        )
+        with pytest.raises(asyncio.CancelledError):
+            await connection.run()
+        told = await connection.call("act", "{}", within_s=30)
+    assert seen == [Standing("away", "it answered with error -32001")]
+    assert "sk-live" not in told.text
+    logged = [each for each in caplog.text.splitlines() if "Acme" in each]
+    assert len(logged) == 1
+    assert "all is lost" in logged[0]
