@@ -117,8 +117,11 @@ class Connection:
                 return
             if loop.time() - began_s >= STEADY_S:
                 wait_s = FIRST_WAIT_S
+            was_up = self.standing.state == "up"
             self._stand("away", self._why or "it ended")
-            await self._wait(wait_s)
+            # One that was restarted is back already; one that forgets again is left alone.
+            if not (was_up and self._why == FORGOTTEN and wait_s == FIRST_WAIT_S):
+                await self._wait(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     async def call(self, name: str, arguments: str, *, within_s: float) -> Result:

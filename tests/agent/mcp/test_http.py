@@ -203,6 +203,35 @@ async def test_messages_without_end_end_the_connection() -> None:
             assert "messages a second" in box.status()["odd"]["why"]
 
 
+async def test_a_session_that_is_forgotten_is_begun_again_at_once() -> None:
+    """The first time; a server that goes on forgetting is left alone like any that breaks."""
+    waits, states = list[float](), list[str]()
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    async with serving(says("", status=404), times=2, session="s") as url:
+        server = ToolServer(url=url, allow=("act",))
+        connection = Connection(
+            "odd",
+            server,
+            most_bytes=1000,
+            changed=lambda _, standing: states.append(standing.state),
+            wait=wait,
+        )
+        running = asyncio.create_task(connection.run())
+        await until(lambda: states == ["up"])
+        for expected in ([], [2.0]):
+            assert (await connection.call("act", "{}", within_s=30)).outcome == "broken"
+            await until(lambda: len(states) > 1 and states[-1] == "up")
+            assert waits == expected
+            states.clear()
+            states.append("up")
+        connection.stopping = True
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_what_is_wrong_is_told_in_our_own_words(caplog: pytest.LogCaptureFixture) -> None:
     """A server's text is for the log alone, without lines of its own: everybody reads health."""
     refusal = {"code": -32001, "message": "tenant 'Acme' (key sk-live-123)\nERROR all is lost"}
