@@ -36,10 +36,7 @@ class Embedding:
         raises: BusyError where too many requests wait; UnavailableError once it is closed
         """
         if self._waiting >= MOST_WAITING:
-            raise BusyError(
-                f"{MOST_WAITING} requests wait to be embedded: ask again in a while",
-                headers={"Retry-After": "1"},
-            )
+            raise BusyError(f"{MOST_WAITING} requests wait to be embedded: ask again in a while")
         self._waiting += 1
         try:
             return np.concatenate([await self._vector(text) for text in texts])

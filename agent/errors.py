@@ -9,7 +9,7 @@ AgentError
 │   ├── NotNowError         409, what is asked for cannot be now
 │   ├── TooLargeError       413, a body over the limit
 │   ├── BusyError           429, the queue is full; says when to try again
-│   ├── UnavailableError    503, draining, or the engine has stopped
+│   ├── UnavailableError    503, draining, or the engine has stopped; says so, too
 │   └── BrokenError         500, our fault
 ├── QueueFullError      the engine's queue has no room for another request
 ├── EngineStoppedError  the engine's thread is not running
@@ -84,6 +84,7 @@ class ApiError(AgentError):
     status = 500
     type = "server_error"
     code: str | None = None
+    retry_s: int | None = None  # when to try again, where the error does not say; None: not said
 
     def __init__(
         self,
@@ -97,13 +98,14 @@ class ApiError(AgentError):
 
         param: the parameter at fault, as the client spells it ("messages[0].content")
         code: OpenAI's code for programs; none: the class's own
-        headers: further response headers
+        headers: further response headers; Retry-After is the class's own where it is not given
         """
         super().__init__(message)
         self.message = message
         self.param = param
         self.code = code or type(self).code
-        self.headers = headers or {}
+        told = {} if self.retry_s is None else {"Retry-After": str(self.retry_s)}
+        self.headers = told | (headers or {})
 
 
 class InvalidError(ApiError):
@@ -157,6 +159,7 @@ class BusyError(ApiError):
     status = 429
     type = "rate_limit_error"
     code = "queue_full"
+    retry_s = 1  # a place in the queue comes free with every reply that ends
 
 
 class UnavailableError(ApiError):
@@ -165,6 +168,7 @@ class UnavailableError(ApiError):
     status = 503
     type = "server_error"
     code = "unavailable"
+    retry_s = 5  # a log that is away is tried again as often; a restart takes longer
 
 
 class BrokenError(ApiError):

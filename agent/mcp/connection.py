@@ -9,6 +9,7 @@ replaced as a whole, so that other threads may read them.
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from mcp.client.subscriptions import SubscriptionLost
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from agent.mcp.bounds import TOO_LONG
 from agent.mcp.content import cut, result_of, tool_of
 from agent.mcp.http import http_transport
 from agent.mcp.settings import ToolServer
@@ -46,13 +48,21 @@ _UNANSWERED: Final = {
     ),
 }  # fmt: skip
 _ENDED: Final = "Session terminated"  # it knows this session no more, as after a restart
+_LONG_EVENT: Final = "SSE stream failed: Server-sent event exceeded"  # its code is that of _LOST
+FORGOTTEN: Final = "its session ended"
+MAX_SHOWN: Final = 300  # characters of a failure, in the log
+
+_LOG = logging.getLogger(__name__)
 
 State = Literal["starting", "up", "away"]
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a server is now. why: what is wrong with it, in words; empty: nothing"""
+    """How a server is now; everybody may know it.
+
+    why: what is wrong with it, in our own words, never in the server's; empty: nothing
+    """
 
     state: State = "starting"
     why: str = ""
@@ -98,17 +108,20 @@ class Connection:
             except (asyncio.CancelledError, BaseExceptionGroup) as cause:  # or of the SDK's own
                 if self.stopping:
                     raise
-                self._why = self._why or _told(cause)
+                self._note_failure(cause)
             except Exception as cause:
-                self._why = self._why or _told(cause)
+                self._note_failure(cause)
             finally:
                 self._client, self.tools = None, {}
             if self.stopping:
                 return
             if loop.time() - began_s >= STEADY_S:
                 wait_s = FIRST_WAIT_S
+            was_up = self.standing.state == "up"
             self._stand("away", self._why or "it ended")
-            await self._wait(wait_s)
+            # One that was restarted is back already; one that forgets again is left alone.
+            if not (was_up and self._why == FORGOTTEN and wait_s == FIRST_WAIT_S):
+                await self._wait(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     async def call(self, name: str, arguments: str, *, within_s: float) -> Result:
@@ -185,16 +198,14 @@ class Connection:
 
     def _transport(self) -> AbstractAsyncContextManager[tuple[Any, Any]]:
         most_bytes = MESSAGE_ROOM + 2 * self._most_bytes  # a text may be written in escapes
-        settings = self.settings
+        settings, ended = self.settings, self._break
         if settings.command is not None:
             return stdio_transport(
-                settings.command,
-                settings.args,
-                settings.env,
-                most_bytes=most_bytes,
-                ended=self._break,
+                settings.command, settings.args, settings.env, most_bytes=most_bytes, ended=ended
             )
-        return http_transport(settings.url or "", settings.headers, most_bytes=most_bytes)
+        return http_transport(
+            settings.url or "", settings.headers, most_bytes=most_bytes, ended=ended
+        )
 
     async def _listed(self, client: Client) -> dict[str, Json]:
         """The tools that it offers, of those that may be called."""
@@ -221,19 +232,27 @@ class Connection:
     def _refused(self, name: str, cause: MCPError) -> Result:
         lost = cause.code == types.CONNECTION_CLOSED and cause.message.startswith(_LOST)
         if lost or self._broken.is_set():
-            huge = "too long" in self._why
-            self._break(self._why or "it broke off")
+            self._break(TOO_LONG if cause.message.startswith(_LONG_EVENT) else "it broke off")
+            huge = self._why == TOO_LONG
             said = "answered more than is read" if huge else "broke off"
             return Result(f"{name} {said}", "huge" if huge else "broken")
-        if cause.code == types.INVALID_REQUEST and cause.message == _ENDED:
-            self._break("its session ended")
+        if _is_forgotten(cause):
+            self._break(FORGOTTEN)
             return Result(f"{name} broke off", "broken")
-        if cause.message.startswith(_UNANSWERED.get(cause.code, ())):
+        if _is_unanswered(cause):
             return Result(f"{name} could not be reached: {cause.message[:200]}", "broken")
         if cause.code == types.PARSE_ERROR:
             return Result(f"{name} answered what cannot be read", "broken")
         told = {"is_error": True, "content": cut(cause.message, self._most_bytes)}
         return Result(json.dumps(told, ensure_ascii=False), "failed")
+
+    def _note_failure(self, cause: BaseException) -> None:
+        """Keep why it broke, in our words; what it says itself, of a group the first, is logged."""
+        while isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        said = repr(str(cause))[:MAX_SHOWN]  # no server writes lines of its own into the log
+        _LOG.info("the MCP server %s: %s: %s", self.name, type(cause).__name__, said)
+        self._why = self._why or _told(cause)
 
     def _note_timeout(self) -> None:
         self._timeouts += 1
@@ -251,12 +270,29 @@ class Connection:
             self._changed(self.name, standing)
 
 
+def _is_forgotten(cause: MCPError) -> bool:
+    return cause.code == types.INVALID_REQUEST and cause.message == _ENDED
+
+
+def _is_unanswered(cause: MCPError) -> bool:
+    return cause.message.startswith(_UNANSWERED.get(cause.code, ()))
+
+
 def _told(cause: BaseException) -> str:
-    """A failure in words; of a group, its first."""
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    if isinstance(cause, TimeoutError):
-        return f"it did not answer within {CONNECT_S:g} seconds"
-    if isinstance(cause, FileNotFoundError):
-        return f"there is no program {cause.filename!r}"
-    return f"{type(cause).__name__}: {cause}"[:300]
+    """A failure in our own words: what it says itself may be the server's text."""
+    match cause:
+        case TimeoutError():
+            return f"it did not answer within {CONNECT_S:g} seconds"
+        case FileNotFoundError():
+            return f"there is no program {cause.filename!r}"
+        case MCPError() if _is_forgotten(cause):
+            return FORGOTTEN
+        case MCPError() if _is_unanswered(cause):
+            return "its address answers, but not as an MCP server does"
+        case MCPError():
+            return f"it answered with error {cause.code}"[:60]
+        case ValidationError():
+            return "it answered what cannot be read"
+        case OSError(strerror=str(why)):
+            return f"it cannot be started: {why}"
+    return f"the connection failed ({type(cause).__name__})"

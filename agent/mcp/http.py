@@ -1,11 +1,14 @@
-"""A server at an address: streamable HTTP, of which no answer is longer than is wanted."""
+"""A server at an address: streamable HTTP, of which no more is read than is wanted."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Self
 
+import anyio
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
+
+from agent.mcp.bounds import TOO_LONG, TOO_MANY, Rate
 
 CONNECT_S: Final = 10.0
 READ_S: Final = 300.0  # a stream may be silent for long; each call has a limit of its own
@@ -22,13 +25,14 @@ class EncodedError(httpx2.TransportError):
 class _Bounded(httpx2.AsyncByteStream):
     """The bytes of an answer, up to a number."""
 
-    def __init__(self, stream: Any, most_bytes: int) -> None:
-        self._stream, self._left = stream, most_bytes
+    def __init__(self, stream: Any, most_bytes: int, ended: Callable[[str], None]) -> None:
+        self._stream, self._left, self._ended = stream, most_bytes, ended
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for piece in self._stream:
             self._left -= len(piece)
             if self._left < 0:
+                self._ended(TOO_LONG)
                 raise TooLongError("the answer is longer than is read")
             yield piece
 
@@ -39,9 +43,9 @@ class _Bounded(httpx2.AsyncByteStream):
 class _Transport(httpx2.AsyncHTTPTransport):
     """Bounds answers that are whole; of streams the SDK bounds each event."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, ended: Callable[[str], None]) -> None:
         super().__init__()
-        self._most_bytes = most_bytes
+        self._most_bytes, self._ended = most_bytes, ended
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         request.headers["Accept-Encoding"] = "identity"
@@ -50,20 +54,61 @@ class _Transport(httpx2.AsyncHTTPTransport):
             await response.aclose()
             raise EncodedError(f"the answer is encoded ({encoding}), though none was asked for")
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
-            response.stream = _Bounded(response.stream, self._most_bytes)
+            response.stream = _Bounded(response.stream, self._most_bytes, self._ended)
         return response
+
+
+class _Counted:
+    """The messages that the SDK has read, for its session; none after too many in a second."""
+
+    def __init__(self, stream: Any, ended: Callable[[str], None]) -> None:
+        self._stream, self._ended, self._rate = stream, ended, Rate()
+
+    @property
+    def last_context(self) -> Any:
+        return self._stream.last_context
+
+    async def receive(self) -> Any:
+        message = await self._stream.receive()
+        if not self._rate.take():
+            self._ended(TOO_MANY)
+            raise anyio.EndOfStream
+        return message
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
 
 @asynccontextmanager
 async def http_transport(
-    url: str, headers: Mapping[str, str], *, most_bytes: int
+    url: str, headers: Mapping[str, str], *, most_bytes: int, ended: Callable[[str], None]
 ) -> AsyncIterator[tuple[Any, Any]]:
-    """Yield the streams that the SDK's session speaks through. most_bytes: of one message"""
+    """Yield the streams that the SDK's session speaks through.
+
+    most_bytes: of one message
+    ended: told why nothing more is read, where that is the server's fault
+    """
     timeout = httpx2.Timeout(CONNECT_S, read=READ_S)
     async with (
         httpx2.AsyncClient(
-            headers=dict(headers), timeout=timeout, transport=_Transport(most_bytes)
+            headers=dict(headers), timeout=timeout, transport=_Transport(most_bytes, ended)
         ) as client,
         streamable_http_client(url, http_client=client, max_sse_event_size=most_bytes) as streams,
     ):
-        yield streams
+        read, write = streams
+        yield _Counted(read, ended), write

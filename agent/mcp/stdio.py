@@ -19,9 +19,10 @@ from mcp.shared.message import SessionMessage
 from mcp.types import PARSE_ERROR, ErrorData, JSONRPCError
 from mcp.types.jsonrpc import jsonrpc_message_adapter
 
+from agent.mcp.bounds import TOO_LONG, TOO_MANY, Rate
+
 GRACE_S: Final = 2.0  # to end by itself when stdin closes, as the protocol has it; then SIGKILL
 POLL_S: Final = 0.02
-MESSAGES_A_SECOND: Final = 500  # more than a server has to say to one client
 
 
 @asynccontextmanager
@@ -71,19 +72,16 @@ async def _read(
 ) -> None:
     """Hand on what it writes, a line a message, until it ends or writes too much."""
     assert process.stdout is not None
-    second, count, why = time.monotonic(), 0, "it ended"
+    rate, why = Rate(), "it ended"
     with told:
         try:
             while line := await process.stdout.readline():
-                count += 1
-                if time.monotonic() - second >= 1:
-                    second, count = time.monotonic(), 0
-                if count > MESSAGES_A_SECOND:
-                    why = f"it wrote more than {MESSAGES_A_SECOND} messages a second"
+                if not rate.take():
+                    why = TOO_MANY
                     break
                 await told.send(_message(line))
         except ValueError:
-            why = "it wrote a message that is too long"
+            why = TOO_LONG
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             why = "the session has ended"
         ended(why)

@@ -41,7 +41,6 @@ from agent.watch.metrics import Metrics, labels_of
 from streams.line.variant import Variant
 from streams.records import Json
 
-RETRY_S = 1  # a place in the queue comes free with every reply that ends
 # Where calls are looked for, tokens that may wait for each other: a call that is none is seen so
 # much later.
 CALLS_TOGETHER = 16
@@ -296,10 +295,7 @@ class Answer:
 
 def crowded() -> BusyError:
     """What is told where no more requests may wait."""
-    return BusyError(
-        "more requests wait than this server keeps: try again",
-        headers={"Retry-After": str(RETRY_S)},
-    )
+    return BusyError("more requests wait than this server keeps: try again")
 
 
 def median_ms(waits_s: Sequence[float]) -> float | None:

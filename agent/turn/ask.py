@@ -111,6 +111,7 @@ class Ask:
     can_ask: bool = False  # whether the API can ask for somebody's approval of a call
     approvals: tuple[Approval, ...] = ()  # what was said of calls that the last reply wants made
     made: tuple[Made, ...] = ()  # the calls that were made of those, before the first token
+    left_s: float | None = None  # for calls of its own tools, after those; None: no time was used
     inner: tuple[int, ...] = ()  # places of messages that the client has not sent: calls, results
     said: str = ""  # what the client was told before, in steps of the same response
     writes: Format = HERMES  # how the model writes calls of tools

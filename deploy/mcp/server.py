@@ -13,10 +13,11 @@ from deploy.mcp.talk import add_talk
 
 INSTRUCTIONS: Final = """\
 Quickset serves a language model that keeps learning from its conversations. chat talks with it (go
-on by previous_response_id, correct it in plain words), rate says what a reply was worth. versions,
-version, rollout_status and lessons show what it has learned and what serves; compare asks two
-versions the same. pause, resume, promote, abort and rollback, where they are offered, change what
-everybody gets: ask the person first."""
+on by previous_response_id, correct it in plain words), rate says what a reply was worth. A reply
+may have waiting calls of the agent's own tools: ask the person, then approve or deny them by chat.
+versions, version, rollout_status and lessons show what it has learned and what serves; compare asks
+two versions the same. pause, resume, promote, abort and rollback, where they are offered, change
+what everybody gets: ask the person first."""
 
 
 def build_server(

@@ -1,7 +1,7 @@
 """Tools that talk with the agent: chat, feedback on a reply, one prompt asked of two versions."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Final, Literal
 
@@ -13,7 +13,7 @@ from pydantic import Field
 from deploy.errors import RefusedError
 from deploy.mcp.calls import Caller, answered
 from deploy.mcp.service import HeldKeys, Json, Service
-from deploy.mcp.told import Answered, Comparison, MadeCall, Rated, Reply
+from deploy.mcp.told import Answered, Comparison, MadeCall, Rated, Reply, WaitingCall
 
 PROGRESS_S: Final = 0.25  # between two notes of progress; more would be noise to a host
 MAX_TOKENS: Final = 512
@@ -30,6 +30,7 @@ Which = Annotated[
         description="stable, candidate, previous, or a version's whole name (tool versions)",
     ),
 ]
+Ids = Sequence[str]
 Instructions = Annotated[str | None, Field(description="a system prompt for this reply alone")]
 
 
@@ -52,8 +53,10 @@ def _add_chat(server: MCPServer[Any], service: Service, caller: Caller) -> None:
     )
     @answered
     async def chat(
-        message: Annotated[str, Field(min_length=1, description="what you say")],
         ctx: Context[Any, Any],
+        message: Annotated[
+            str, Field(description="what you say; may be left out with approve or deny")
+        ] = "",
         previous_response_id: Annotated[
             str | None,
             Field(description="response_id of the reply that you go on from; none: begin anew"),
@@ -64,13 +67,21 @@ def _add_chat(server: MCPServer[Any], service: Service, caller: Caller) -> None:
         ),
         max_tokens: Tokens = MAX_TOKENS,
         temperature: Warmth = None,
+        approve: Annotated[
+            Ids, Field(description="ids of calls in the last reply's waiting that may be made")
+        ] = (),
+        deny: Annotated[
+            Ids, Field(description="ids of those that may not; what is in neither may not, too")
+        ] = (),
     ) -> Reply:
         """Say something to the agent, and get its reply.
 
         The agent learns from what follows its replies: go on by previous_response_id, and say
-        plainly what you would rather have had ("shorter, please").
+        plainly what you would rather have had ("shorter, please"). Where the reply has waiting
+        calls, it goes on once they are allowed or refused: ask the person, not yourself.
         """
-        body: Json = {"model": model, "input": message, "max_output_tokens": max_tokens}
+        said = input_of(message, approve, deny)
+        body: Json = {"model": model, "input": said, "max_output_tokens": max_tokens}
         given = {
             "previous_response_id": previous_response_id,
             "instructions": instructions,
@@ -170,6 +181,22 @@ async def _gathered(
     return reply_of(ended)
 
 
+def input_of(message: str, approve: Sequence[str], deny: Sequence[str]) -> str | list[Json]:
+    """What the agent is told: what somebody says, and of which calls. Raises: RefusedError."""
+    if both := set(approve) & set(deny):
+        raise RefusedError(f"{min(both)[:100]!r} is both in approve and in deny: say one of them")
+    if not (message or approve or deny):
+        raise RefusedError("nothing was said: give a message, or say what to approve or deny")
+    said: list[Json] = [
+        {"type": "mcp_approval_response", "approval_request_id": id, "approve": may}
+        for ids, may in ((approve, True), (deny, False))
+        for id in ids
+    ]
+    if not said:
+        return message
+    return [*said, {"role": "user", "content": message}] if message else said
+
+
 def reply_of(response: Json) -> Reply:
     """A response of the agent's as this server tells it."""
     texts = [
@@ -196,6 +223,16 @@ def reply_of(response: Json) -> Reply:
             )
             for item in response["output"]
             if item["type"] == "mcp_call"
+        ],
+        waiting=[
+            WaitingCall(
+                id=item["id"],
+                server=item["server_label"],
+                tool=item["name"],
+                arguments=item["arguments"],
+            )
+            for item in response["output"]
+            if item["type"] == "mcp_approval_request"
         ],
     )
 

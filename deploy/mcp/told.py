@@ -24,6 +24,15 @@ class MadeCall(Told):
     error: str | None = None
 
 
+class WaitingCall(Told):
+    """A call that the agent makes of one of its own tools once somebody allows it."""
+
+    id: str = Field(description="allow or refuse it by this, in the next call of chat")
+    server: str
+    tool: str
+    arguments: str = Field(description="JSON")
+
+
 class Reply(Told):
     """A reply of the agent."""
 
@@ -36,6 +45,11 @@ class Reply(Told):
     input_tokens: int
     output_tokens: int
     calls: list[MadeCall] = Field(default=[], description="of the agent's own tools")
+    waiting: list[WaitingCall] = Field(
+        default=[],
+        description="calls that the agent asks to make before it answers: ask the person, then "
+        "call chat with this response_id as previous_response_id, and their ids in approve or deny",
+    )
 
 
 class Answered(Told):

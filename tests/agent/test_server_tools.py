@@ -123,6 +123,23 @@ async def test_time_that_is_used_up_ends_it_too(start_api: StartApi) -> None:
     assert len(box.called) == 1
 
 
+async def test_a_call_at_the_last_token_ends_the_reply(start_api: StartApi) -> None:
+    """Where none is left for an answer, nothing is called, and the reply says that it is cut."""
+    box = Box({"weather": RAIN})
+    api = await start(start_api, box, ["Let me look. ", calling()], ["It ", "rains."])
+    async with message_of(api, max_tokens=2) as message:
+        assert message["content"] == "Let me look. "
+        assert message["finish"] == "length"
+        assert message["usage"]["completion_tokens"] == 2
+        (left,) = message["server_tool_calls"]
+        assert (left["outcome"], "was cut" in left["output"]) == ("left", True)
+    assert (box.called, len(api.turns())) == ([], 1)
+    api.engine.script, api.engine.then = ["Let me look. ", calling()], [["It ", "rains."]]
+    async with message_of(api, max_tokens=3) as message:
+        assert message["content"] == "Let me look. It "
+        assert (message["finish"], message["usage"]["completion_tokens"]) == ("length", 3)
+
+
 async def test_the_clients_own_tools_stay_its_own(start_api: StartApi) -> None:
     """A reply that calls one ends the loop; a name that both have is the client's."""
     box = Box({"weather": RAIN, "find": RAIN})
@@ -455,6 +472,24 @@ async def test_allowed_calls_share_the_time_of_a_request(start_api: StartApi) ->
     assert len(box.called) <= 1
     assert told["output"][-2]["type"] == "mcp_call"
     assert "time for calls of tools is used up" in str(told["output"][-2]["error"])
+
+
+async def test_calls_after_an_allowed_one_have_the_time_that_it_left(start_api: StartApi) -> None:
+    """All calls for one request share its time, those before the first token too."""
+    box = Box({"weather": RAIN, "news": RAIN}, approval=("weather",), seconds=1.0)
+    api = await start(start_api, box, ["", calling()], [calling("news")], ["It rains."])
+    body = {"model": "quickset", "input": "Weather?"}
+    asked = await (await api.post("/v1/responses", body)).json()
+    box.gate = asyncio.Event()
+    allowing_it = asyncio.create_task(api.post("/v1/responses", body | allowing(asked)))
+    while not box.called:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(box.seconds)
+    box.gate.set()
+    told = await (await allowing_it).json()
+    assert [name for name, _ in box.called] == ["weather"]
+    assert [item["type"] for item in told["output"]] == ["mcp_call", "mcp_call", "message"]
+    assert "time for calls of tools is used up" in str(told["output"][1]["error"])
 
 
 async def test_what_is_not_approved_is_not_called(start_api: StartApi) -> None:

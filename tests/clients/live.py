@@ -15,6 +15,7 @@ from agent.service import AgentService, Base
 from agent.settings import AgentSettings
 from agent.stored.projection import Projection
 from agent.swap.residents import Residents
+from agent.tools.served import Toolbox
 from kernels.open import open_backend
 from streams.log.sqlite import SqliteLog
 from streams.model.open import BaseModel
@@ -43,8 +44,10 @@ class Live:
 
 
 @contextmanager
-def live(home: Path, *, base: BaseModel | None = None, **given: Any) -> Iterator[Live]:
-    """Serve inside the block: scripted replies, or those of a real model."""
+def live(
+    home: Path, *, base: BaseModel | None = None, tools: Toolbox | None = None, **given: Any
+) -> Iterator[Live]:
+    """Serve inside the block: scripted replies, or those of a real model; tools: the agent's own"""
     settings = AgentSettings(**({"context_tokens": CONTEXT, "threads": 1} | given))
     streams = StreamsSettings(home=home)
     log = SqliteLog(home / "log.db")
@@ -52,7 +55,7 @@ def live(home: Path, *, base: BaseModel | None = None, **given: Any) -> Iterator
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Live]:
-        service, engine = _service(settings, home, log=log, spool=spool, base=base)
+        service, engine = _service(settings, home, log=log, spool=spool, base=base, tools=tools)
         service.start()
         runner, address = await on_a_port(build_app(service))
         yield Live(address, service, engine, spool)
@@ -74,6 +77,7 @@ def _service(
     log: SqliteLog,
     spool: Spool,
     base: BaseModel | None,
+    tools: Toolbox | None,
 ) -> tuple[AgentService, Engine]:
     residents: Any
     model: Base
@@ -94,6 +98,7 @@ def _service(
         projection=Projection(home / "responses.db", keep_days=30),
         secret=b"secret",
         compiler=open_compiler(base) if base is not None else None,
+        open_tools=lambda *_: tools,
     )
     return service, engine
 

@@ -2,9 +2,9 @@
 
 A bounded loop: at most so many steps, so many seconds for all calls, and as many calls as the
 request allows; then the model is asked a last time without these tools, so that it ends with an
-answer. Each step is a turn of its own, recorded as sampled, the results in the messages of the next
-one. The last step has the id of the response, so that what is said of the response is said of its
-answer.
+answer. A step that took the last token ends it as cut, and its calls are not made. Each step is a
+turn of its own, recorded as sampled, the results in the messages of the next one. The last step has
+the id of the response, so that what is said of the response is said of its answer.
 
 A reply that calls the client's tools ends the loop: they are the client's to call. Of what needs
 somebody's approval nothing is called: where the API can ask for it, the reply ends with asking;
@@ -67,8 +67,9 @@ class Loop:
         self._parts = parts
         self._reply = LoopReply(first.ask)
         self._before = Usage(0, 0)  # of the steps that have ended
-        self._ask, self._left_s = first.ask, parts.toolbox.seconds
-        most = first.ask.most_calls
+        self._ask = first.ask
+        left_s, most = first.ask.left_s, first.ask.most_calls
+        self._left_s = parts.toolbox.seconds if left_s is None else left_s
         self._left_calls = math.inf if most is None else most - len(first.ask.made)
 
     def __enter__(self) -> Self:
@@ -116,7 +117,7 @@ class Loop:
             goes_on = bool(calls) and len(calls) == len(reply.calls)
             goes_on = goes_on and reply.finish_reason == "tool_calls" and left > 0
             asked = goes_on and self._ask.can_ask and self._needs_approval(calls)
-            if goes_on and not asked:
+            if goes_on and not asked and self._has_room(reply):
                 if ending:
                     yield Step(0, ending)
                 results: list[Result] = []
@@ -125,7 +126,8 @@ class Loop:
                 await self._go_on(reply, calls, results, last=left == 1)
                 continue
             ending += self._not_called(reply, calls, asked)
-            yield Step(0, [*ending, self._reply.finish(reply, self.usage)])
+            cut = goes_on and not asked
+            yield Step(0, [*ending, self._reply.finish(reply, self.usage, cut=cut)])
             return
 
     def _ours(self, reply: Reply) -> list[Made]:
@@ -135,6 +137,10 @@ class Loop:
             for part, arguments in reply.parts
             if part.call is not None and (served := self._ask.served.get(part.call.name))
         ]
+
+    def _has_room(self, reply: Reply) -> bool:
+        """Whether a token is left, of those that the request allows, for what would follow."""
+        return all(each.max_tokens > len(reply.tokens) for each in self._ask.samplings)
 
     def _needs_approval(self, calls: Sequence[Made]) -> bool:
         return any(self._ask.served[call.name].approval for call in calls)
@@ -210,8 +216,7 @@ def _next_ask(ask: Ask, reply: Reply, calls: Sequence[Made], results: Sequence[R
     messages = _with_results([*ask.messages, message], calls, results)
     used = len(reply.tokens)
     samplings = tuple(
-        each.model_copy(update={"max_tokens": max(1, each.max_tokens - used)})
-        for each in ask.samplings
+        each.model_copy(update={"max_tokens": each.max_tokens - used}) for each in ask.samplings
     )
     return replace(
         ask,

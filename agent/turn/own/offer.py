@@ -59,8 +59,9 @@ async def settle(
     raises: InvalidError where a call was asked for and nothing is said of it
     """
     place, calls = _asked(ask)
-    results, made = await _results(ask, calls, toolbox, allowed, clock)
-    return _settled(ask, place, results, made)
+    ends_s = clock() + toolbox.seconds
+    results, made = await _results(ask, calls, toolbox, allowed, lambda: ends_s - clock())
+    return replace(_settled(ask, place, results, made), left_s=ends_s - clock())
 
 
 def shortened(ask: Ask) -> Ask:
@@ -99,10 +100,10 @@ async def _results(
     calls: Sequence[Json],
     toolbox: Toolbox,
     allowed: Allowed,
-    clock: Callable[[], float],
+    left_s: Callable[[], float],
 ) -> tuple[list[Message], list[Made]]:
     """Make the calls that are allowed, one after another, in the order in which they were made."""
-    tools, ends_s = toolbox.offered(), clock() + toolbox.seconds
+    tools = toolbox.offered()
     said: dict[str, Approval] = {each.call_id: each for each in ask.approvals}
     messages: list[Message] = []
     told: list[Made] = []
@@ -112,7 +113,7 @@ async def _results(
         if approval.approve:
 
             async def make(name: str = name, arguments: str = arguments) -> Result:
-                if (within_s := ends_s - clock()) <= 0:
+                if (within_s := left_s()) <= 0:
                     return Result(SPENT.format(name=name), "left")
                 return await toolbox.call(name, arguments, within_s=within_s)
 

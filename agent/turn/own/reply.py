@@ -120,9 +120,9 @@ class LoopReply:
         self._parts[-1] = part, []
         return PartEnded(part, "")
 
-    def finish(self, reply: Reply, usage: Usage) -> Finished:
-        """Tell the end. reply: the last step's"""
-        reason = reply.finish_reason or "cancelled"
+    def finish(self, reply: Reply, usage: Usage, *, cut: bool) -> Finished:
+        """Tell the end. reply: the last step's; cut: no token was left to go on with"""
+        reason = "length" if cut else reply.finish_reason or "cancelled"
         if reason == "tool_calls" and not self._calls:  # all of them were the agent's own
             reason = "stop"
         self.finish_reason, self.stopped_by = reason, reply.stopped_by

@@ -12,6 +12,7 @@ from aiohttp import web
 
 pytest.importorskip("mcp", reason="mcp is not installed: pip install -e '.[mcp]'")
 
+from agent.mcp.connection import Connection, Standing
 from agent.mcp.settings import ToolServer
 from tests.agent.mcp.test_servers import call, opened, until
 
@@ -85,6 +86,18 @@ async def no_utf8(_request: web.Request, asked: Json) -> web.StreamResponse:
     return web.Response(body=said, content_type="application/json")
 
 
+async def floods(request: web.Request, _asked: Json) -> web.StreamResponse:
+    """Say at once, and without end, that something has come a little further."""
+    params = {"progressToken": "x", "progress": 1}
+    said = {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
+    some = f"event: message\ndata: {json.dumps(said)}\n\n".encode() * 1000
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    while True:  # until the client goes
+        await response.write(some)
+
+
+LONG = json.dumps(answered({"id": 0}, spoken("a" * 2**21))).replace('"id": 0', '"id": {id}')
 ODD: dict[str, tuple[Act, set[str]]] = {
     "a page": (says("<html>busy</html>", kind="text/html"), {"broken"}),
     "an error page": (says("<html>oh</html>", kind="text/html", status=502), {"broken"}),
@@ -115,22 +128,30 @@ ODD: dict[str, tuple[Act, set[str]]] = {
         {"failed"},
     ),
     "swells": (swells, {"broken"}),
+    "too long": (says(LONG), {"huge"}),
+    "a stream of too long": (streams(LONG), {"huge"}),
     "no UTF-8": (no_utf8, {"broken"}),
     "ended": (says("", status=404), {"broken"}),
 }
 
 
 @asynccontextmanager
-async def serving(odd: Act, **headers: str) -> AsyncIterator[str]:
-    """A server whose first call is answered oddly, and all later ones well; gives its address.
+async def serving(
+    odd: Act, *, times: int = 1, greets: Act | None = None, session: str = ""
+) -> AsyncIterator[str]:
+    """A server whose first calls are answered oddly, and all later ones well; gives its address.
 
-    headers: of its answer to whoever connects
+    greets: answers whoever connects; None: as it should be
+    session: the name of one, which it gives to whoever connects; empty: none
     """
-    acts = [odd]
+    acts = [odd] * times
+    headers = {"Mcp-Session-Id": session} if session else {}
 
     async def post(request: web.Request) -> web.StreamResponse:
         asked: Json = await request.json()
         match asked.get("method"):
+            case "initialize" if greets is not None:
+                return await greets(request, asked)
             case "initialize":
                 return web.json_response(answered(asked, ABOUT), headers=headers)
             case "tools/list":
@@ -159,7 +180,7 @@ async def serving(odd: Act, **headers: str) -> AsyncIterator[str]:
 async def test_any_answer_ends_a_call_and_the_next_is_made(kind: str) -> None:
     """What cannot be read is told at once and for what it is; the server is soon called again."""
     act, outcomes = ODD[kind]
-    async with serving(act, **({"Mcp-Session-Id": "s"} if kind == "ended" else {})) as url:
+    async with serving(act, session="s" if kind == "ended" else "") as url:
         waits_s = 5.0 if "timeout" in outcomes else 60.0
         server = ToolServer(url=url, allow=("act",), timeout_s=waits_s)
         with opened(odd=server) as box:
@@ -170,3 +191,72 @@ async def test_any_answer_ends_a_call_and_the_next_is_made(kind: str) -> None:
             while (told := await call(box, "act")).outcome == "away":
                 await asyncio.sleep(0.05)  # it is connected again
             assert told.text == "well"
+
+
+async def test_messages_without_end_end_the_connection() -> None:
+    """As those of a program do; why is told."""
+    async with serving(floods) as url:
+        with opened(odd=ToolServer(url=url, allow=("act",))) as box:
+            await until(box.offered)
+            assert (await call(box, "act")).outcome == "broken"
+            await until(lambda: box.status()["odd"]["state"] == "away")
+            assert "messages a second" in box.status()["odd"]["why"]
+
+
+async def test_a_session_that_is_forgotten_is_begun_again_at_once() -> None:
+    """The first time; a server that goes on forgetting is left alone like any that breaks."""
+    waits, states = list[float](), list[str]()
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    async with serving(says("", status=404), times=2, session="s") as url:
+        server = ToolServer(url=url, allow=("act",))
+        connection = Connection(
+            "odd",
+            server,
+            most_bytes=1000,
+            changed=lambda _, standing: states.append(standing.state),
+            wait=wait,
+        )
+        running = asyncio.create_task(connection.run())
+        await until(lambda: states == ["up"])
+        for expected in ([], [2.0]):
+            assert (await connection.call("act", "{}", within_s=30)).outcome == "broken"
+            await until(lambda: len(states) > 1 and states[-1] == "up")
+            assert waits == expected
+            states.clear()
+            states.append("up")
+        connection.stopping = True
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_is_wrong_is_told_in_our_own_words(caplog: pytest.LogCaptureFixture) -> None:
+    """A server's text is for the log alone, without lines of its own: everybody reads health."""
+    refusal = {"code": -32001, "message": "tenant 'Acme' (key sk-live-123)\nERROR all is lost"}
+    refused = json.dumps({"jsonrpc": "2.0", "id": 0, "error": refusal})
+    refuses = says(refused.replace('"id": 0', '"id": {id}'))
+    seen: list[Standing] = []
+
+    async def wait(_: float) -> None:
+        raise asyncio.CancelledError
+
+    caplog.set_level("INFO")
+    async with serving(hangs, greets=refuses) as url:
+        server = ToolServer(url=url, allow=("act",))
+        connection = Connection(
+            "odd",
+            server,
+            most_bytes=1000,
+            changed=lambda _, standing: seen.append(standing),
+            wait=wait,
+        )
+        with pytest.raises(asyncio.CancelledError):
+            await connection.run()
+        told = await connection.call("act", "{}", within_s=30)
+    assert seen == [Standing("away", "it answered with error -32001")]
+    assert "sk-live" not in told.text
+    logged = [each for each in caplog.text.splitlines() if "Acme" in each]
+    assert len(logged) == 1
+    assert "all is lost" in logged[0]

@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client, MCPError
 from mcp.types import CallToolResult, TextContent, TextResourceContents
 
+from agent.tools.served import Result
 from deploy.mcp.calls import of_environment
 from deploy.mcp.server import build_server
 from deploy.mcp.service import HeldKeys, Service
 from tests.agent.scripted import ScriptedEngine
+from tests.agent.turn.box import Box
+from tests.clients.live import called, live
 from tests.deploy.mcp.conftest import OPERATOR_KEY, Behind
 
 OPERATOR = HeldKeys(operator=OPERATOR_KEY)
@@ -84,6 +88,34 @@ async def test_chat_goes_on_from_a_reply_and_is_rated(behind: Behind) -> None:
             client, "rate", response_id=second["response_id"], score=-1, hint="Less."
         )
         assert rated == {"response_id": second["response_id"], "score": -1, "hint": "Less."}
+
+
+async def test_chat_asks_whether_a_call_may_be_made(tmp_path: Path) -> None:
+    """What waits is named and not called before it is allowed; what is said is what counts."""
+    box = Box({"close": Result("Closed.", "ok")}, approval=("close",))
+    nobody = HeldKeys()
+    with live(tmp_path, tools=box) as api:
+        assert isinstance(api.engine, ScriptedEngine)
+        engine, server = api.engine, Service(api.address, "http://127.0.0.1:1")
+        async with Client(build_server(server, of_environment(nobody), operates=False)) as client:
+            api.play(called("close", city="Oslo"))
+            engine.then = [["It is closed."], called("close"), ["Then not."]]
+            asked = await told(client, "chat", message="Close it")
+            (call,) = asked["waiting"]
+            assert (call["server"], call["tool"]) == ("test", "close")
+            assert json.loads(call["arguments"]) == {"city": "Oslo"}
+            assert (asked["text"], asked["calls"], box.called) == ("", [], [])
+            on = {"previous_response_id": asked["response_id"]}
+            both = await failure(client, "chat", approve=[call["id"]], deny=[call["id"]], **on)
+            assert "both in approve and in deny" in both
+            made = await told(client, "chat", approve=[call["id"]], **on)
+            assert (made["text"], made["waiting"]) == ("It is closed.", [])
+            assert [each["output"] for each in made["calls"]] == ["Closed."]
+            asked = await told(client, "chat", message="Again")
+            on = {"previous_response_id": asked["response_id"], "message": "Leave it"}
+            left = await told(client, "chat", deny=[asked["waiting"][0]["id"]], **on)
+            assert (left["text"], len(box.called)) == ("Then not.", 1)
+            assert "nothing was said" in await failure(client, "chat")
 
 
 async def test_chat_tells_how_far_it_has_come(behind: Behind) -> None:
