@@ -10,7 +10,7 @@ from aiohttp import web
 
 from agent.api.openai import ErrorBody
 from agent.api.operation import ANY_ERROR, Handler, Method, Operation
-from agent.console.access.access import COOKIE, Access, prove_same_origin
+from agent.console.access.access import COOKIE, Access
 from agent.console.access.admit import OPERATOR
 from agent.console.access.roles import Route, operations
 from agent.console.forms import (
@@ -172,7 +172,7 @@ class Write:
         if not self._access.asks_for_key:
             return response
         if "Origin" in request.headers:
-            prove_same_origin(request)
+            self._access.prove_own_page(request)
         asked = await read(request, LoginRequest)
         cookie = self._access.log_in(request, asked.key.strip())
         response.set_cookie(

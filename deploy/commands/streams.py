@@ -3,18 +3,19 @@
 import getpass
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from deploy.commands.line.cells import plain
+from deploy.commands.line.watch import Json, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
 from deploy.operate.history import existing_log, existing_store
@@ -33,7 +34,6 @@ streams = typer.Typer(
 letters = typer.Typer(no_args_is_help=True, help="Records that nobody could use.")
 streams.add_typer(letters, name="dead-letters")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="Id of the dead letter, or how it begins.")]
 
 
@@ -78,25 +78,35 @@ def status(in_force: InForce, as_json: Json = False) -> None:
 
 @letters.command("list")
 @with_settings("home")
-def list_letters(in_force: InForce, as_json: Json = False) -> None:
+def list_letters(in_force: InForce, as_json: Json = False, watch: Watch = False) -> None:
     """Print every dead letter with its cause, where it stood, and what became of it."""
-    with _log(in_force.settings.streams) as log:
-        found = dead_letters.read_all(log)
-    if as_json:
-        rows = [
-            each.letter.model_dump(exclude={"payload_base64"})
-            | {"closed": each.closed.verb if each.closed else None}
-            for each in found
-        ]
-        typer.echo(json.dumps(rows, indent=2))
-        return
+
+    def read() -> list[LetterState]:
+        with _log(in_force.settings.streams) as log:
+            return dead_letters.read_all(log)
+
+    tell(read, _letters, as_json=as_json, watch=watch, as_body=_bodies)
+
+
+def _bodies(found: Sequence[LetterState]) -> list[dict[str, Any]]:
+    """Return what is told of dead letters as JSON: all but the records themselves."""
+    return [
+        each.letter.model_dump(exclude={"payload_base64"})
+        | {"closed": each.closed.verb if each.closed else None}
+        for each in found
+    ]
+
+
+def _letters(found: Sequence[LetterState]) -> RenderableType:
+    if not found:
+        return "no dead letters"
     table = Table("id", "came from", "bytes", "cause", "state", box=None, pad_edge=False)
     for each in found:
         table.add_row(
             each.letter.id, _place(each), str(each.letter.payload_bytes),
             Text(plain(each.letter.cause)), each.closed.verb if each.closed else "open",
         )  # fmt: skip
-    Console().print(table if found else "no dead letters")
+    return table
 
 
 @letters.command()

@@ -46,6 +46,19 @@ def conflicts(
             chosen(setting, names, known)
         except UnknownNameError as cause:
             yield str(cause)
+    yield from _verifiers(learner)
+
+
+def _verifiers(learner: LearnerSettings) -> Iterator[str]:
+    for judge, has, asked in (
+        ("verifier", "an answer or a schema", [v for v in learner.verifiers if not v.program]),
+        ("program", "a program", [v for v in learner.verifiers if v.program]),
+    ):
+        if asked and judge not in learner.judges:
+            yield (
+                f"learner.verifiers.{asked[0].name} has {has}, but learner.judges, which is"
+                f" {', '.join(learner.judges)}, lacks {judge}: nobody would ask it"
+            )
 
 
 def _streams(streams: StreamsSettings) -> Iterator[str]:

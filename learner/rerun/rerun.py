@@ -13,7 +13,8 @@ runs everything that is due. Hence
   settings) is not scored again: the recipe and the gate's report are looked up.
 
 An operator's rollback is repeated at its place: back to the newest version that was made no later
-than the one that the first run went back to. What an operator promoted is not: it is said.
+than the one that the first run went back to. So are a reset, and that it is learned again. What an
+operator promoted is not: it is said.
 
 Writes nothing but to its own home. Knows nothing of how its result is kept.
 """
@@ -46,7 +47,7 @@ from streams.line.verbs import Audit
 from streams.log.contract import Entry, Outgoing, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.model.open import BaseModel
-from streams.records import Recipe
+from streams.records import Recipe, Rollout
 from streams.settings import StreamsSettings
 from streams.store.lease import Lease
 from streams.store.store import Store, open_store
@@ -208,7 +209,8 @@ class _Run:
     def _repeat(self, change: RolloutRow, settings: LearnerSettings) -> None:
         made = {row.child: row.number for row in self._history.plans if row.child}
         made[self._base.name] = 0
-        if change.verb != "rollback" or change.version not in made:
+        known = change.verb == "rollback" and change.version in made
+        if not known and change.verb not in ("reset", "learn"):
             self._notes.append(
                 f"change {change.seq} of the line ({change.verb} of {change.version} by"
                 f" {change.who}) is not repeated"
@@ -217,12 +219,21 @@ class _Run:
         self._learner_of(settings).catch_up()
         with self._store.reading() as session:
             line = self._line(session)
-        back = [v for v in line.served if self._made_at.get(v, 0) <= made[change.version]]
-        if back[-1] == line.version:
-            return
+        again = self._again(line, change, made)
+        if again is not None:
+            self._log.append([outgoing("rollouts", line.name, again)])
+
+    def _again(self, line: Line, change: RolloutRow, made: Mapping[str, int]) -> Rollout | None:
+        """Make an operator's change of the first run again; None: it would change nothing here."""
         audit = Audit(change.who, change.reason, change.created_ms, change.id)
-        again = verbs.rollback(line, audit, to=back[-1])
-        self._log.append([outgoing("rollouts", line.name, again)])
+        if change.verb == "rollback":
+            back = [v for v in line.served if self._made_at.get(v, 0) <= made[change.version]]
+            return verbs.rollback(line, audit, to=back[-1]) if back[-1] != line.version else None
+        if change.verb not in verbs.valid(line):
+            return None
+        if change.verb == "learn":
+            return verbs.learn(line, audit)
+        return verbs.reset(line, self._base.name, audit)
 
     def _line(self, session: Session) -> Line:
         return claims.line_now(session, Line(self._history.line, (self._base.name,)))

@@ -18,6 +18,7 @@ Pure: the same trial and the same progress mean the same decision. Every change 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from learner.rollout.evidence.evidence import Difference
 from learner.rollout.evidence.guardrails import Guardrail
@@ -25,6 +26,9 @@ from learner.rollout.evidence.ratio import mismatched
 from streams.line.line import Trial
 from streams.records import Verb
 from streams.settings import RolloutSettings
+
+# How a hold's reason begins that names probes; what it names an operator may pass over.
+_UNINFORMATIVE: Final = "uninformative probe: the gate could not tell by "
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,7 @@ def decide(trial: Trial, progress: Progress, settings: RolloutSettings) -> Decis
     if trial.state != "running":
         return Decision(None, f"{trial.state}: an operator may resume, promote or abort it")
     if progress.uninformative:
-        names = ", ".join(progress.uninformative)
-        return Decision("hold", f"uninformative probe: the gate could not tell by {names}")
+        return Decision("hold", _UNINFORMATIVE + ", ".join(progress.uninformative))
     if mismatched(progress.candidate_sessions, progress.sessions, trial.share):
         return Decision(
             "hold",
@@ -81,6 +84,16 @@ def decide(trial: Trial, progress: Progress, settings: RolloutSettings) -> Decis
             f"where {trial.share:.0%} were due",
         )
     return _by_evidence(trial, progress, settings)
+
+
+def held_by(reason: str) -> frozenset[str]:
+    """Return the uninformative probes that the reason of a hold names; none: another reason.
+
+    >>> sorted(held_by("uninformative probe: the gate could not tell by odds, sense"))
+    ['odds', 'sense']
+    """
+    names = reason.removeprefix(_UNINFORMATIVE)
+    return frozenset() if names == reason else frozenset(names.split(", "))
 
 
 def _by_evidence(trial: Trial, progress: Progress, settings: RolloutSettings) -> Decision:

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from sqlmodel import Session, col, select
 
-from learner.rollout.controller import Decision, Progress, decide
+from learner.rollout.controller import Decision, Progress, decide, held_by
 from learner.rollout.evidence.evidence import Difference, difference
 from learner.rollout.evidence.guardrails import Guardrail, watched
 from learner.rollout.evidence.observe import Observed, Observer, Readings
@@ -187,18 +187,35 @@ class Trials:
         return known[1]
 
     def _uninformative(self, gate: Json, history: Sequence[RolloutRow]) -> tuple[str, ...]:
-        """Return the gate's probes that could say nothing, until somebody resumes all the same.
+        """Return the gate's probes that could say nothing, and that nobody has passed over.
 
         One that can only ever fail, on any base, as that of finite numbers, is none of them.
         """
-        resumed = any(row.verb in ("resume", "skip-step") for row in history)
-        if self._settings.uninformative_probe == "pass" or resumed:
+        if self._settings.uninformative_probe == "pass":
             return ()
+        over = _passed_over(history)
         return tuple(
             row["probe"]
             for row in gate.get("rows", [])
-            if row["outcome"] == "uninformative" and row.get("tells", row["probe"] != "finite")
+            if row["outcome"] == "uninformative"
+            and row.get("tells", row["probe"] != "finite")
+            and row["probe"] not in over
         )
+
+
+def _passed_over(history: Sequence[RolloutRow]) -> set[str]:
+    """Return the uninformative probes for which a candidate was held, and let run on since.
+
+    Whoever resumes a candidate that was paused, or held for something else, was told of none.
+    """
+    told: set[str] = set()
+    over: set[str] = set()
+    for row in history:
+        if row.verb == "hold":
+            told |= held_by(row.reason)
+        elif row.verb in ("resume", "skip-step"):
+            over |= told
+    return over
 
 
 def _gate_of(session: Session, line: Line) -> Json:

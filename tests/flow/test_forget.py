@@ -15,7 +15,9 @@ from deploy.errors import DeployError
 from deploy.operate.forget import Report, forget
 from deploy.operate.history import store_session
 from deploy.operate.promote import append_promotion
+from deploy.operate.reset import append_reset
 from deploy.operate.rollback import append_rollback
+from deploy.operate.trial import steer
 from learner.batch.plan import RESTS
 from learner.rerun.branch import Builder, Rebuilt
 from learner.rerun.rebuild import build_exact, build_quick
@@ -26,7 +28,7 @@ from streams.line import ledger
 from streams.line.offer import decided
 from streams.open import open_log
 from streams.records import Forgotten, Recipe
-from streams.settings import StreamsSettings
+from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.rest_tables import RestRow
 from streams.store.store import open_store
 from streams.store.tables import GenerationRow
@@ -398,6 +400,37 @@ def test_exact_repeats_an_operators_rollback_at_its_place(stack: Stack, common: 
                 assert back.version == serving(learner)
     take_back(met, ANN)
     assert exact(met, ANN).version == serving(never)
+
+
+@pytest.mark.slow
+def test_exact_repeats_a_reset_and_what_follows_it(stack: Stack, common: Common) -> None:
+    """Nothing stands on what the reset took out of service, and nothing is learned until told."""
+    changes = {"turns_per_generation": 1, "uses": 1}
+    met = learner_home(stack("met"), common, [], **changes)
+    never = learner_home(stack("never"), common, [], **changes)
+    for day, talks in enumerate(([BOB], [ANN], [CID], [ANN, BOB])):
+        for learner, but in ((met, ""), (never, ANN)):
+            say(learner, talks, first=10 * day, but=but)
+            done = learner.learn()
+            if day == 1:
+                reset(learner)
+            if day == 2:
+                assert done == 0
+                steer(learner.streams, RolloutSettings(), "main", "learn", who="op", reason="again")
+                assert learner.learn() > 0
+    take_back(met, ANN)
+    built = exact(met, ANN)
+    assert built.version == serving(never)
+    assert chain_of(met, built.version) == chain_of(never, serving(never))
+    assert not any("is not repeated" in note for note in built.notes)
+
+
+def reset(learner: LearnerHome) -> None:
+    """Use the off switch, while no agent runs."""
+    (made,) = append_reset(
+        learner.streams, "main", learner.base.name, who="op", reason="off", keep_learning=False
+    )
+    assert serving(learner) == made.version == learner.base.name
 
 
 def test_exact_says_what_it_cannot_know(tmp_path: Path, common: Common) -> None:

@@ -12,7 +12,7 @@ enough for it; a program's request carries the key anyway.
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -113,14 +113,20 @@ class Access:
         from_program = "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers
         if from_program and operator is self._local:
             return
-        try:
-            prove_same_origin(request)
-        except ForbiddenError:
-            self.count_refusal("origin")
-            raise
+        self.prove_own_page(request)
         if not _equal(request.headers.get(TOKEN_HEADER, ""), operator.csrf):
             self.count_refusal("csrf")
             raise ForbiddenError(f"{TOKEN_HEADER} is missing or stale: reload the page")
+
+    def prove_own_page(self, request: web.Request) -> None:
+        """Prove that a browser's request comes from a page of this origin, or count its refusal.
+
+        raises: ForbiddenError
+        """
+        origin = request.headers.get("Origin", "").partition("://")[2]
+        if not origin or origin.lower() != request.host.lower():
+            self.count_refusal("origin")
+            raise ForbiddenError("this request comes from another page")
 
     def prove_step_up(self, request: web.Request, operator: Operator) -> None:
         """Prove that the operator holds their key now, where a session opened it some time ago.
@@ -138,7 +144,7 @@ class Access:
         sources = of_address(request.remote), of_name(operator.name)
         name = self._known(key, *sources)
         if name is not None and name != operator.name:
-            self._guesses.count(sources)  # somebody else's key proves nothing of this session
+            self._count_wrong(sources)  # somebody else's key proves nothing of this session
         if name != operator.name:
             raise ForbiddenError(f"this is not the key of {operator.name}", code="step_up")
 
@@ -190,10 +196,13 @@ class Access:
             raise
         known = self._keys.known(key)
         if known is None:
-            self.count_refusal("wrong-key")
-            self._guesses.count(sources)
+            self._count_wrong(sources)
             return None
         return known[0]
+
+    def _count_wrong(self, sources: Sequence[str]) -> None:
+        self.count_refusal("wrong-key")
+        self._guesses.count(sources)
 
     def _tell_locked(self, source: str) -> None:
         self._events.add("locked-out", f"{source}: too many wrong operator keys")
@@ -202,6 +211,7 @@ class Access:
         """Refuse a page whose own name was made to resolve to this machine (DNS rebinding)."""
         name = name_in(request.host) or ""
         if not is_loopback(name) and name != self._host:
+            self.count_refusal("origin")
             raise ForbiddenError(f"open the console as http://{self._host}:PORT, not as {name}")
 
 
@@ -210,13 +220,3 @@ def _equal(given: str, known: str) -> bool:
     return hmac.compare_digest(
         given.encode("utf-8", "surrogateescape"), known.encode("utf-8", "surrogateescape")
     )
-
-
-def prove_same_origin(request: web.Request) -> None:
-    """Prove that a browser's request comes from a page of this origin.
-
-    raises: ForbiddenError
-    """
-    origin = request.headers.get("Origin", "").partition("://")[2]
-    if not origin or origin.lower() != request.host.lower():
-        raise ForbiddenError("this request comes from another page")

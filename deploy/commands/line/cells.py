@@ -22,6 +22,15 @@ def plain(text: str) -> str:
     return _ORDERS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
+def escaped(body: str) -> str:
+    r"""Return JSON of the same value in which nothing steers a terminal.
+
+    >>> print(escaped('"a \x9b31m b"'))
+    "a \u009b31m b"
+    """
+    return _ORDERS.sub(lambda order: f"\\u{ord(order[0]):04x}", body)
+
+
 def moment(unix_ms: int) -> str:
     """Return a time of this machine, without the year."""
     return datetime.fromtimestamp(unix_ms / 1000).strftime("%m-%d %H:%M:%S")

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 from rich.console import Console, RenderableType
 
+from deploy.commands.line.cells import escaped
+
 MOST: Final = 1_000_000  # rows; more than fits a memory is a slip of the key
 WATCH_S: Final = 2.0  # a person looks; what decides anything reads the log itself
 
@@ -41,7 +43,7 @@ def tell(
         if body != told:
             told = body
             if as_json:
-                typer.echo(body)
+                typer.echo(escaped(body))
             else:
                 if watch:
                     console.clear()  # nothing where it is no terminal

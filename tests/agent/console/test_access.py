@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -337,10 +336,36 @@ async def test_a_lock_out_is_counted_and_told(keyed: Client, keyed_service: Fake
         await log_in(keyed, f"guess {number}")
     told = [event.text for event in keyed_service.events if event.kind == "locked-out"]
     assert told == ["address 127.0.0.1: too many wrong operator keys"]
-    counted: Any = keyed_service.metrics.registry.get_sample_value
+    assert counted(keyed_service, "wrong-key") == MAX_FAILURES
+    assert counted(keyed_service, "locked-out") == 1
+
+
+async def test_every_refusal_of_a_page_or_key_is_counted(
+    keyed: Client, keyed_service: FakeService
+) -> None:
+    """Also a log-in that another page sends, and another operator's key as the second proof."""
+    there = {"Origin": "https://evil.example"}
+    await keyed.post("/operator/session", json={"key": "open sesame"}, headers=there)
+    await log_in(keyed)
+    headers = session_headers(keyed, await csrf(keyed)) | {STEP_UP_HEADER: "let me in"}
+    assert (await keyed.post(PROMOTE, json=WHY, headers=headers)).status == 403
+    assert counted(keyed_service, "origin") == 1
+    assert counted(keyed_service, "wrong-key") == 1
+
+
+async def test_a_name_that_was_pointed_here_is_counted(clock: Clock) -> None:
+    """Whoever tries a page of another name against a console without keys shows in /metrics."""
+    service = FakeService(version="b", previous="a")
+    client = await connect(service, clock)
+    await client.get("/operator/state", headers={"Host": "evil.example"})
+    await client.close()
+    assert counted(service, "origin") == 1
+
+
+def counted(service: FakeService, why: str) -> float | None:
+    """How many requests the console has refused for a reason."""
     name = "quickset_operator_refusals_total"
-    assert counted(name, {"why": "wrong-key"}) == MAX_FAILURES
-    assert counted(name, {"why": "locked-out"}) == 1
+    return service.metrics.registry.get_sample_value(name, {"why": why})
 
 
 def test_a_hash_alone_is_an_operators_key() -> None:

@@ -123,6 +123,19 @@ def test_what_people_say_steers_no_terminal(
         out += run("streams", "dead-letters", "show", name[1], *home, capsys=capsys)[1]
     assert "\ufffd" in out
     assert not set(out) & (set(ORDERS) - set(string.printable))
+    if command.endswith(("list", "turns")):
+        code, out, err = run(*command.split(), "--json", "--home", str(learned.home), capsys=capsys)
+        assert (code, err) == (0, "")
+        assert not set(out) & (set(ORDERS) - set(string.printable))
+        assert ORDERS[:-1] in str_of(json.loads(out))
+
+
+def str_of(value: Any) -> str:
+    """All texts of a JSON value, one a line."""
+    if isinstance(value, dict | list):
+        within = value.values() if isinstance(value, dict) else value
+        return "\n".join(map(str_of, within))
+    return str(value)
 
 
 def test_a_lesson_that_is_alone_says_so(
@@ -264,7 +277,8 @@ def test_every_view_has_json_and_every_list_can_be_watched() -> None:
 
     command: Any = typer.main.get_command(app)
     views = [("rollouts", "show"), ("rollouts", "list"), ("versions", "list"), ("lessons", "list"),
-             ("versions", "generations"), ("versions", "safety"), ("turns",)]  # fmt: skip
+             ("versions", "generations"), ("versions", "safety"), ("turns",),
+             ("streams", "dead-letters", "list")]  # fmt: skip
     for path in views:
         found = command
         for name in path:

@@ -195,6 +195,14 @@ def test_a_usual_file_that_cannot_be_read_is_told(
         ),
         ("[agent]\ncontext_tokens = 9", ["agent.context_tokens", "at least 64"]),
         ('[learner]\nstrategy = "randopt"\npairs = 1', ["learner.top_k", "learner.pairs"]),
+        (
+            '[learner]\nverifiers = [{name = "capital", answer = "Rome"}]',
+            ["learner.verifiers.capital", "learner.judges", "lacks verifier"],
+        ),
+        (
+            '[learner]\njudges = ["verifier"]\nverifiers = [{name = "units", program = ["/x"]}]',
+            ["learner.verifiers.units", "learner.judges", "lacks program"],
+        ),
         ('[streams]\nlog = "redis://x"', ["streams.log"]),
         ('[streams]\ntls_ca = "/ca.pem"', ["streams.tls_ca", "streams.security_protocol"]),
         ('[streams]\nsasl_username = "u"', ["streams.sasl_username", "security_protocol"]),

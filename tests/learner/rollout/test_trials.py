@@ -144,6 +144,37 @@ def test_an_uninformative_probe_holds_until_an_operator_resumes(trials_store: St
             assert stage.steer() is None
 
 
+def test_only_who_was_told_of_a_probe_passes_it_over(trials_store: Store) -> None:
+    """A resume after a pause, or after a hold for another probe, lets no candidate by."""
+    stage = Stage(trials_store)
+    candidate = f"dull-{stage.name}"
+    generation = GenerationRow(
+        id=stage.name, line=stage.name, number=1, parent="base", child=candidate,
+        key="0" * 16, state="released", turn_ids=[], gate=gate("odds"), planned_ms=1,
+    )  # fmt: skip
+    with trials_store.transaction() as session:
+        session.add(generation)
+    stage.start(candidate)
+    stage.append(verbs.pause(stage.line, stage.audit()))
+    stage.append(verbs.resume(stage.line, stage.audit()))
+    assert stage.steer() == "hold"
+    assert stage.records[-1].reason.endswith("could not tell by odds")
+    stage.append(verbs.pause(stage.line, stage.audit()))
+    stage.append(verbs.resume(stage.line, stage.audit()))
+    assert stage.steer() is None
+    with trials_store.transaction() as session:  # the other probes have been asked
+        session.get_one(GenerationRow, stage.name).gate = gate("odds", "sense", "calls")
+    assert stage.steer() == "hold"
+    assert stage.records[-1].reason.endswith("could not tell by sense, calls")
+    stage.append(verbs.skip_step(stage.line, stage.rollout.shares, stage.audit()))
+    assert stage.steer() is None
+
+
+def gate(*dull: str) -> dict[str, list[dict[str, str]]]:
+    """What a gate says that could tell nothing by some probes."""
+    return {"rows": [{"probe": name, "outcome": "uninformative"} for name in dull]}
+
+
 def test_a_restart_resumes_at_the_right_step_and_never_sooner(stage: Stage) -> None:
     """What has soaked in a process that is gone soaks again; a clock set ahead changes nothing."""
     assert stage.steer() is None
