@@ -68,13 +68,23 @@ def _tool(value: Any) -> Any:
     return value
 
 
-def _clears_nothing(value: Any) -> Any:
+class ContextEdit(Form):
     """Thoughts are left out of every prompt, so that an edit that clears them is none."""
-    edits = value.get("edits") if isinstance(value, dict) else None
-    kinds = [each.get("type") for each in edits or [] if isinstance(each, dict)]
-    if not all(isinstance(kind, str) and kind.startswith("clear_thinking_") for kind in kinds):
-        refuse("only truncation leaves messages out here: leave it out")
-    return value
+
+    type: str = Field(description="clear_thinking_…; others are refused")
+
+    @field_validator("type")
+    @classmethod
+    def _clears_nothing(cls, kind: str) -> str:
+        if not kind.startswith("clear_thinking_"):
+            refuse("only truncation leaves messages out here: leave it out")
+        return kind
+
+
+class ContextManagement(Form):
+    """What else shall be left out of the prompt."""
+
+    edits: list[ContextEdit] | None = None
 
 
 def _asks_for_a_reply(value: Any) -> Any:
@@ -173,7 +183,7 @@ class MessagesRequest(CountRequest, ReplyForm):
     mcp_servers: Annotated[Any, Refused("the server's own settings name MCP servers", [])] = None
     metadata: dict[str, Any] | None = None
     notes: bool | None = Field(None, description="false: no notes in this prompt")
-    context_management: Annotated[Any, BeforeValidator(_clears_nothing)] = None
+    context_management: ContextManagement | None = None
     compaction: Annotated[Any, Refused("nothing is summed up here: leave it out")] = None
     thread: Any = Field(None, description="refused: send the whole conversation")
 

@@ -311,6 +311,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"output_config": {"task_budget": {"type": "tokens", "total": 9}}},
      "output_config.task_budget"),
     ({"compaction": {"type": "summarize"}}, "compaction"),
+    *(({"context_management": what}, "context_management") for what in (7, "x", [], True)),
+    *(({"context_management": {"edits": edits}}, "context_management.edits")
+      for edits in (1, "abc", {}, False)),
+    *(({"context_management": {"edits": [edit]}}, "context_management.edits[0]")
+      for edit in (1, "clear_thinking_20251015", None)),
+    *(({"context_management": {"edits": [{"type": kind}]}}, "context_management.edits[0].type")
+      for kind in (None, 3, "clear_tool_uses_20250919", [])),
+    ({"context_management": {"edits": [{}]}}, "context_management.edits[0].type"),
 ]  # fmt: skip
 
 
@@ -322,6 +330,13 @@ def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: s
     assert caught.value.param == param
     assert caught.value.message.startswith(param)
     assert "{" not in caught.value.message.replace(repr(extra), "")
+
+
+@pytest.mark.parametrize("edits", [None, [], [{"type": "clear_thinking_20251015", "keep": "all"}]])
+def test_edits_that_clear_thinking_are_none(edits: Any) -> None:
+    """There is none in a prompt; so is what asks for no edit at all."""
+    for managed in (None, {}, {"edits": edits}):
+        read_message(json.dumps(body(context_management=managed)).encode())
 
 
 def test_to_fill_the_cache_alone_is_refused_in_words() -> None:
