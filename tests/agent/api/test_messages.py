@@ -9,7 +9,7 @@ from aiohttp import ClientResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.messages.request import read_message
+from agent.api.messages.request import read_count, read_message
 from agent.api.messages.surface import ask_of
 from agent.api.parts import Parts, told_parts
 from agent.engine.contract import Finish
@@ -166,6 +166,25 @@ async def test_tokens_are_counted_without_a_reply(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    "extra",
+    [{}, {"notes": False}, {"output_config": {"format": {"type": "json_object"}}},
+     {"tools": [WEATHER], "tool_choice": {"type": "any"}}, {"metadata": {"session_id": "s"}}],
+    ids=str,
+)  # fmt: skip
+def test_what_is_counted_is_what_would_be_asked(extra: dict[str, Any]) -> None:
+    """Whatever decides of the prompt: notes, tools of the agent's own, what a reply is held to."""
+    given = body(**extra) | {"seed": 1}
+    sent, who = json.dumps(given).encode(), caller()
+    assert ask_of(read_count(sent), who) == ask_of(read_message(sent), who)
+    del given["max_tokens"]
+    counted = ask_of(read_count(json.dumps(given).encode()), who)
+    assert counted.wants_notes == ("notes" not in extra)
+    assert (counted.constraint is None) == (not extra.keys() & {"output_config", "tool_choice"})
+    with pytest.raises(InvalidError, match="max_tokens is required"):
+        read_message(json.dumps(given).encode())
+
+
+@pytest.mark.parametrize(
     ("said", "kept"),
     [
         ([], {"is_error": True}),
@@ -304,6 +323,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tool_choice": {"type": "any"}}, "tool_choice"),
     ({"tool_choice": {"type": "sometimes"}}, "tool_choice.type"),
     ({"container": "c"}, "container"),
+    ({"response_format": {"type": "json_object"}}, "response_format"),
     ({"mcp_servers": [{}]}, "mcp_servers"),
     ({"output_config": {"format": {"type": "xml"}}}, "output_config.format"),
     *(({"output_config": {"effort": effort}}, "output_config.effort")
@@ -325,11 +345,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("extra", "param"), BAD, ids=[str(number) for number in range(len(BAD))])
 def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: str) -> None:
     """A wrong block, an unpaired result, and what cannot be had: the message names the place."""
-    with pytest.raises(InvalidError) as caught:
-        read_message(json.dumps(body(**extra)).encode())
-    assert caught.value.param == param
-    assert caught.value.message.startswith(param)
-    assert "{" not in caught.value.message.replace(repr(extra), "")
+    for read in (read_message, read_count):
+        if (extra, read) == ({"max_tokens": None}, read_count):
+            continue
+        with pytest.raises(InvalidError) as caught:
+            read(json.dumps(body(**extra)).encode())
+        assert caught.value.param == param
+        assert caught.value.message.startswith(param)
+        assert "{" not in caught.value.message.replace(repr(extra), "")
 
 
 @pytest.mark.parametrize("edits", [None, [], [{"type": "clear_thinking_20251015", "keep": "all"}]])
