@@ -347,13 +347,18 @@ class AgentService:
         await self.recorder.deletion(turn.id, principal=principal, session=turn.session)
         self.stored.drop(turn.id)
 
-    async def rate(self, response_id: str, rating: Rating, *, principal: str, way: Way) -> Feedback:
+    async def rate(
+        self, response_id: str, rating: Rating, *, principal: str, way: Way, adds: bool = False
+    ) -> Feedback:
         """Keep what a principal says of a response of its own.
 
+        adds: what was said before stays where this says nothing of it; else it is replaced
         raises: NotFoundError for what was never given to it, or is deleted; UnavailableError
         """
         session = self.ids.session(response_id, principal=principal)
         await self.stored.prove_not_deleted(response_id)
+        if adds:  # nothing is waited for between this and the telling: of two at once both count
+            rating = rating.beside(await self.stored.rated(response_id, principal))
         return await self.recorder.feedback(
             response_id, rating, principal=principal, session=session, way=way
         )
