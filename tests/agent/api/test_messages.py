@@ -192,6 +192,8 @@ def test_what_is_counted_is_what_would_be_asked(extra: dict[str, Any]) -> None:
         ([text('{"city": null}')], {"city": None, "is_error": True}),
         ([text('{"is_error": false}')], {"is_error": True}),
         ([text("[1]")], {"content": "[1]", "is_error": True}),
+        ([text('{"a": "\\ud800"}')], {"content": '{"a": "\\ud800"}', "is_error": True}),
+        ([text('{"a": NaN}')], {"content": '{"a": NaN}', "is_error": True}),
     ],
 )
 def test_a_result_that_failed_says_so_to_the_model_and_to_who_verifies(
