@@ -284,6 +284,9 @@ def test_examples_of_input_are_shown_to_the_model() -> None:
         assert shown == "Now.\n" * ("description" in described) + 'Example: {"city": "Köln"}'
 
 
+NOT_MANAGED: tuple[Any, ...] = (7, "x", [], True)
+NO_EDITS: tuple[Any, ...] = (1, "abc", {}, False)
+NO_KINDS: tuple[Any, ...] = (None, 3, "clear_tool_uses_20250919", [])
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"messages": []}, "messages"),
     ({"messages": "Hi"}, "messages"),
@@ -333,13 +336,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"output_config": {"task_budget": {"type": "tokens", "total": 9}}},
      "output_config.task_budget"),
     ({"compaction": {"type": "summarize"}}, "compaction"),
-    *(({"context_management": what}, "context_management") for what in (7, "x", [], True)),
-    *(({"context_management": {"edits": edits}}, "context_management.edits")
-      for edits in (1, "abc", {}, False)),
+    *(({"context_management": what}, "context_management") for what in NOT_MANAGED),
+    *(({"context_management": {"edits": edits}}, "context_management.edits") for edits in NO_EDITS),
     *(({"context_management": {"edits": [edit]}}, "context_management.edits[0]")
       for edit in (1, "clear_thinking_20251015", None)),
     *(({"context_management": {"edits": [{"type": kind}]}}, "context_management.edits[0].type")
-      for kind in (None, 3, "clear_tool_uses_20250919", [])),
+      for kind in NO_KINDS),
     ({"context_management": {"edits": [{}]}}, "context_management.edits[0].type"),
 ]  # fmt: skip
 
