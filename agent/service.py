@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 from agent.compare import Comparisons, SupportsLend
 from agent.constrain.contract import Compiler
@@ -49,6 +49,9 @@ from streams.records import Feedback, Forgotten, Recipe
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool.spool import Depth
 from streams.trace.contract import NO_TRACER, Tracer
+
+BEGIN_S: Final = 2.0  # how long a request waits at a start for what is decided to serve
+BEGIN_POLL_S: Final = 0.01
 
 
 class Base(Renderer, Protocol):
@@ -217,6 +220,21 @@ class AgentService:
         if not self._engine_alive():
             raise UnavailableError("the engine has stopped: this process needs a restart")
 
+    async def begun(self) -> None:
+        """Wait until what is decided serves, if it is only just being read from the log.
+
+        raises: UnavailableError where that takes longer; while the log is away nothing is waited
+            for: what serves then serves on
+        """
+        ends_s = time.monotonic() + BEGIN_S
+        while self._follower.behind and not self._draining:
+            if time.monotonic() >= ends_s:
+                raise UnavailableError(
+                    "this server is starting: the ledger is still being read: ask again",
+                    headers={"Retry-After": str(int(BEGIN_S))},
+                )
+            await asyncio.sleep(BEGIN_POLL_S)
+
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Take a request, which a stop lets end within the grace. Raises: UnavailableError."""
@@ -347,13 +365,18 @@ class AgentService:
         await self.recorder.deletion(turn.id, principal=principal, session=turn.session)
         self.stored.drop(turn.id)
 
-    async def rate(self, response_id: str, rating: Rating, *, principal: str, way: Way) -> Feedback:
+    async def rate(
+        self, response_id: str, rating: Rating, *, principal: str, way: Way, adds: bool = False
+    ) -> Feedback:
         """Keep what a principal says of a response of its own.
 
+        adds: what was said before stays where this says nothing of it; else it is replaced
         raises: NotFoundError for what was never given to it, or is deleted; UnavailableError
         """
         session = self.ids.session(response_id, principal=principal)
         await self.stored.prove_not_deleted(response_id)
+        if adds:  # nothing is waited for between this and the telling: of two at once both count
+            rating = rating.beside(await self.stored.rated(response_id, principal))
         return await self.recorder.feedback(
             response_id, rating, principal=principal, session=session, way=way
         )

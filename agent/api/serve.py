@@ -32,6 +32,7 @@ def replies_of(surface: Surface[Any]) -> Handler:
         principal = admit(request)
         body = await edge.read_body(request)
         call = surface.read(body)
+        await service.begun()
         with ExitStack() as held:
             held.enter_context(service.taken())
             caller = caller_of(request, principal, body)

@@ -51,6 +51,13 @@ class Compiler(Protocol):
         """
         ...
 
+    def nested(self, grammar: str) -> str:
+        """A term of a client's own grammar, in either form; its rules are none of the others'.
+
+        raises: GrammarError when it cannot be read
+        """
+        ...
+
     def control(self, text: str) -> int | None:
         """The control token of this name, which no other tokens can spell; None: there is none."""
         ...

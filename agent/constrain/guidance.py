@@ -79,12 +79,9 @@ class Guidance:
         )
 
     def compile(self, source: Source, *, begun: str = "") -> Grammar:
-        if len(source.text) > MAX_SOURCE_CHARS:
-            raise GrammarError(f"it has over {MAX_SOURCE_CHARS} characters")
+        read = self._lib.LLMatcher.grammar_from_lark(_in_lark(source.text))
         vocabulary = self._read_vocabulary()
-        first = self._lib.LLMatcher(
-            vocabulary, self._read(source), log_level=0, limits=self._limits
-        )
+        first = self._lib.LLMatcher(vocabulary, read, log_level=0, limits=self._limits)
         _prove(first)
         if begun and not first.consume_tokens(vocabulary.tokenize_bytes(begun.encode())):
             raise GrammarError("what is begun does not satisfy it")
@@ -122,6 +119,9 @@ class Guidance:
             raise GrammarError(_TOO_COMPLEX) from cause
         return first
 
+    def nested(self, grammar: str) -> str:
+        return f"%lark {{\n{_in_lark(grammar)}\n}}"
+
     def control(self, text: str) -> int | None:
         return self._controls.get(text)
 
@@ -130,14 +130,6 @@ class Guidance:
             return self._vocabulary.result()
         except Exception as cause:  # a tokenizer of a kind that it cannot read
             raise GrammarError(f"this model's tokenizer cannot be held to any: {cause}") from cause
-
-    def _read(self, source: Source) -> str:
-        from llguidance.gbnf_to_lark import any_to_lark
-
-        try:
-            return str(self._lib.LLMatcher.grammar_from_lark(any_to_lark(source.text)))
-        except Exception as cause:  # what is read as EBNF is read in Python, by a parser of its own
-            raise GrammarError(f"it cannot be read: {type(cause).__name__}: {cause}") from cause
 
 
 @dataclass(slots=True)
@@ -240,6 +232,18 @@ class _Matcher:
         mask = np.zeros(num_tokens, np.bool_)
         mask[self._grammar.vocabulary.tokenize_bytes(letters[:1].encode())[0]] = True
         return mask
+
+
+def _in_lark(grammar: str) -> str:
+    """A grammar in Lark's form. Raises: GrammarError"""
+    from llguidance.gbnf_to_lark import any_to_lark
+
+    if len(grammar) > MAX_SOURCE_CHARS:
+        raise GrammarError(f"it has over {MAX_SOURCE_CHARS} characters")
+    try:
+        return str(any_to_lark(grammar))
+    except Exception as cause:  # what is read as EBNF is read in Python, by a parser of its own
+        raise GrammarError(f"it cannot be read: {type(cause).__name__}: {cause}") from cause
 
 
 def _prove(matcher: Any) -> None:

@@ -159,6 +159,17 @@ class Stored:
             )
         return rated
 
+    async def rated(self, response_id: str, principal: str) -> Feedback | None:
+        """Return what is known here of the last feedback, without waiting for the log.
+
+        raises: UnavailableError while the file is made anew
+        """
+        rated = self._rated.get(response_id)
+        if rated is None:
+            found = await asyncio.to_thread(self._ask, self._projection.feedback, response_id)
+            rated = self._rated.get(response_id, found)  # given meanwhile, it may be
+        return rated if rated is not None and rated.principal == principal else None
+
     async def prove_not_deleted(self, response_id: str) -> None:
         """Prove that no deletion of a response is known here.
 

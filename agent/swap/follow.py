@@ -32,6 +32,7 @@ from streams.trace.contract import NO_TRACER, Tracer
 
 TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten", "notes")
 POLL_S = 0.1
+BEGIN_POLL_S = 0.01  # at the start, when requests wait for it
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
 
 _LOG = logging.getLogger(__name__)
@@ -113,6 +114,11 @@ class Follower:
             line=line,
         )
 
+    @property
+    def behind(self) -> bool:
+        """Whether what the log held at the start is still being read. Any thread may ask."""
+        return not self._caught_up.is_set() and self._away is None
+
     def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Take the previous version back into service now, then write it down.
 
@@ -187,7 +193,8 @@ class Follower:
 
     def _step(self, subscription: Subscription) -> None:
         """Read what there is, to the end; then take what the last record decides into service."""
-        entries = subscription.poll(wait_s=self._poll_s)
+        waits_s = self._poll_s if self._caught_up.is_set() else min(self._poll_s, BEGIN_POLL_S)
+        entries = subscription.poll(wait_s=waits_s)
         while entries and not self._stop.is_set():
             for entry in entries:
                 self._take(entry)

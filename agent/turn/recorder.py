@@ -53,6 +53,14 @@ class Rating:
     comment: str | None = None
     withdrawn: bool = False
 
+    def beside(self, before: Feedback | None) -> "Rating":
+        """What is said together with what was said before, where this says nothing of it."""
+        if before is None or before.withdrawn:
+            return self
+        return Rating(
+            self.score or before.score, self.hint or before.hint, self.comment or before.comment
+        )
+
 
 class Told(TypedDict, total=False):
     """What is known of a reply beside what was sampled.

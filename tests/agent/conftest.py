@@ -16,6 +16,7 @@ from agent.service import AgentService
 from agent.settings import AgentSettings
 from agent.stored.projection import Projection
 from agent.tools.served import Toolbox
+from streams.log.contract import Log
 from streams.log.sqlite import SqliteLog
 from streams.records import Feedback, Record, Turn, decode
 from streams.settings import DIRECT, RolloutSettings
@@ -76,7 +77,7 @@ async def events_of(response: ClientResponse) -> list[tuple[str, Any]]:
 async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
     """A function that starts an API with settings and parts of the test's choice."""
     started: list[Api] = []
-    log = SqliteLog(tmp_path / "log.db")
+    kept = SqliteLog(tmp_path / "log.db")
 
     async def start(
         *,
@@ -85,6 +86,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
         compiler: Compiler | None = None,
         tools: Toolbox | None = None,
         rollout: RolloutSettings = DIRECT,
+        log: Log = kept,
         **given: Any,
     ) -> Api:
         settings, residents = AgentSettings(**given), FakeResidents()
@@ -114,7 +116,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
     for api in started:
         await api.client.close()
         await api.service.stop()
-    log.close()
+    kept.close()
 
 
 @pytest.fixture

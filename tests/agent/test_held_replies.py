@@ -10,6 +10,9 @@ import pytest
 from agent.constrain.contract import Compiler
 from agent.constrain.open import open_compiler
 from agent.errors import LostMaskError, QueueFullError
+from agent.tools.hermes import HERMES
+from agent.turn.held.constraint import Constraint, TextForm
+from agent.turn.held.held import hold
 from streams.model.open import BaseModel
 from tests.agent.conftest import Api, StartApi
 from tests.agent.test_server import TOOL, error_of, events
@@ -53,6 +56,10 @@ def schema(body: dict[str, Any], **more: Any) -> dict[str, Any]:
          'schema.items: Unimplemented keys: ["not"]'),
         ({"structured_outputs": {"regex": "("}}, "structured_outputs", "unclosed group"),
         ({"structured_outputs": {"grammar": "start: x"}}, "structured_outputs", "unknown name"),
+        ({"structured_outputs": {"grammar": "start: x"}, "tools": [TOOL]}, "structured_outputs",
+         "1(8): unknown name"),
+        ({"structured_outputs": {"grammar": "root ::= ("}, "tools": [TOOL]}, "structured_outputs",
+         "it cannot be read"),
         ({"structured_outputs": {"json": BAD}}, "structured_outputs", "properties.zip"),
         ({"response_format": schema({"properties": {"a": WIDE}})}, "response_format",
          "response_format: schema.properties.a: 3000 properties in a row may be left out"),
@@ -291,6 +298,36 @@ def test_a_function_that_names_no_parameter_is_called_without_any(
     told = post(real, "chat/completions", **asked, parallel_tool_calls=False)["choices"][0]
     (call,) = told["message"]["tool_calls"]
     assert (call["function"]["name"], call["function"]["arguments"]) == ("ping", "{}")
+
+
+@pytest.mark.parametrize("grammar", ['root ::= "x" | "y"', 'start: calls\ncalls: "x" | "y"'])
+@pytest.mark.parametrize("calls", [("weather",), ("weather", "trains"), ()])
+def test_a_text_of_a_grammar_gives_way_to_calls(
+    tiny_base: BaseModel, compiler: Compiler, grammar: str, calls: tuple[str, ...]
+) -> None:
+    """As one of any other form does, where there are tools that may be called."""
+    wanted = Constraint("structured_outputs", TextForm("grammar", grammar), calls=calls)
+    held = hold(wanted, TOOLS, compiler=compiler, form=HERMES)
+
+    def allows(text: str) -> bool:
+        matcher = held.grammar.start()
+        for token in tiny_base.encode(text):
+            if matcher.ended or not matcher.mask()[token]:
+                return False
+            matcher.take(token)
+        return True
+
+    def call(name: str) -> str:
+        arguments = json.dumps({"city": "Oslo", "days": 3})
+        return f'<tool_call>{{"name": "{name}", "arguments": {arguments}}}</tool_call>'
+
+    assert [allows(text) for text in ("x", "y", "z", f"x{call('weather')}")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert [allows(call(name)) for name in ("weather", "trains")] == [
+        name in calls for name in ("weather", "trains")
+    ]
+    assert held.told.kind == "grammar"
 
 
 def frames(api: Live, path: str, **body: Any) -> list[Any]:

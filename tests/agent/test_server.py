@@ -3,6 +3,10 @@
 import asyncio
 import hashlib
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +14,9 @@ from aiohttp import ClientResponse
 
 from agent.errors import BrokenLogitsError, EngineStoppedError, QueueFullError
 from streams import chain
+from streams.errors import LogUnavailableError
+from streams.log.contract import Partition, Topic
+from streams.log.sqlite import SqliteLog
 from streams.records import Message
 from tests.agent.conftest import Api, StartApi
 from tests.agent.fakes import BASE, FakeBase
@@ -625,6 +632,53 @@ async def test_ready_says_what_serves(api: Api) -> None:
         assert "ledger" in (await response.json())["reasons"][0]
     body = await response.json()
     assert (body["status"], body["version"], body["warnings"]) == ("ready", BASE, {})
+
+
+class SlowLog(SqliteLog):
+    """A log whose ledger is there once its gate opens, or is away."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.gate, self.away = threading.Event(), False
+
+    def end_offsets(self, topic: Topic) -> dict[Partition, int]:
+        if topic == "recipes":
+            if self.away:
+                raise LogUnavailableError("the broker is away")
+            self.gate.wait()
+        return super().end_offsets(topic)
+
+
+@pytest.fixture
+def slow_log(tmp_path: Path) -> Iterator[SlowLog]:
+    with closing(SlowLog(tmp_path / "slow.db")) as log:
+        yield log
+
+
+async def test_a_start_answers_by_what_is_decided(slow_log: SlowLog, start_api: StartApi) -> None:
+    """While the ledger is read no reply is the base's: a request waits a little, or is told."""
+    api: Api = await start_api(log=slow_log)
+    try:
+        early = await api.chat()
+        assert (await error_of(early, 503))["code"] == "unavailable"
+        assert int(early.headers["Retry-After"]) >= 1
+        waits = asyncio.create_task(api.chat())
+        await asyncio.sleep(0.1)
+        assert not waits.done()
+        assert api.engine.streams == []
+    finally:
+        slow_log.gate.set()
+    assert (await waits).status == 200
+    assert (await api.chat()).status == 200
+
+
+async def test_a_log_that_is_away_keeps_nobody_waiting(
+    slow_log: SlowLog, start_api: StartApi
+) -> None:
+    """What is in memory serves, at a start too."""
+    slow_log.away = True
+    api: Api = await start_api(log=slow_log)
+    assert (await api.chat()).status == 200
 
 
 async def test_draining_refuses_new_requests(api: Api) -> None:

@@ -3,7 +3,8 @@
 A score is about the response whose id is its observationId, or else its traceId. Scores of every
 kind look alike there ("toxicity" 1 is no praise), so only names of the settings are read, and of
 numbers only those that cannot be mistaken: 1 is good, −1 is bad, and 0 is bad, as Langfuse's own
-thumbs send it. A correction becomes a hint, a text a comment.
+thumbs send it. A correction becomes a hint, a text a comment. Each is a score of its own there, so
+that it replaces its like alone.
 
 Knows nothing of HTTP.
 """

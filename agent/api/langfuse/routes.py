@@ -71,7 +71,9 @@ async def take_events(request: web.Request) -> web.Response:
 
 async def _keep(service: AgentService, score: Score, principal: str) -> str:
     rating = rating_of(score, service.settings.score_names)
-    record = await service.rate(score.response_id, rating, principal=principal, way="langfuse")
+    record = await service.rate(
+        score.response_id, rating, principal=principal, way="langfuse", adds=True
+    )
     return score.id or record.id
 
 

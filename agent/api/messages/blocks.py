@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from agent.http.form import Form, kind_of, refuse
+from agent.tools.calls import plain_json
 from streams.records import Json, Message
 
 _TEXT_ONLY: Final = "this model reads text only"
@@ -92,10 +93,7 @@ def _failed(text: str) -> str:
 
     Text becomes a field of a JSON object, as it is; an object gets one more field.
     """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
+    value = plain_json(text)
     said = value if isinstance(value, dict) else {"content": text} if text else {}
     return json.dumps({**said, "is_error": True}, ensure_ascii=False)
 

@@ -18,7 +18,7 @@ from agent.api.fields import (
 )
 from agent.api.foreign import ReplyForm
 from agent.api.messages.blocks import SentMessage, Texts, prove_pairs
-from agent.api.sampling import SamplingForm, StopList
+from agent.api.sampling import StopList
 from agent.http.form import Form, read_form, refuse
 from agent.turn.ask import Truncation
 from agent.turn.held.constraint import Constraint
@@ -68,13 +68,23 @@ def _tool(value: Any) -> Any:
     return value
 
 
-def _clears_nothing(value: Any) -> Any:
+class ContextEdit(Form):
     """Thoughts are left out of every prompt, so that an edit that clears them is none."""
-    edits = value.get("edits") if isinstance(value, dict) else None
-    kinds = [each.get("type") for each in edits or [] if isinstance(each, dict)]
-    if not all(isinstance(kind, str) and kind.startswith("clear_thinking_") for kind in kinds):
-        refuse("only truncation leaves messages out here: leave it out")
-    return value
+
+    type: str = Field(description="clear_thinking_…; others are refused")
+
+    @field_validator("type")
+    @classmethod
+    def _clears_nothing(cls, kind: str) -> str:
+        if not kind.startswith("clear_thinking_"):
+            refuse("only truncation leaves messages out here: leave it out")
+        return kind
+
+
+class ContextManagement(Form):
+    """What else shall be left out of the prompt."""
+
+    edits: list[ContextEdit] | None = None
 
 
 def _asks_for_a_reply(value: Any) -> Any:
@@ -106,10 +116,24 @@ class MessagesToolChoice(Form):
         return ToolChoice(mode.get(self.type, "required"), names)
 
 
-class CountRequest(SamplingForm):
-    """The body of POST /v1/messages/count_tokens, which is the conversation."""
+class OutputConfig(Form):
+    """The form of the reply, and what is spent on it."""
+
+    format: Format = None
+    effort: Annotated[Any, Refused(_ONE_EFFORT, "high")] = None
+    task_budget: Annotated[Any, Refused("no budget is told to the model: leave it out")] = None
+
+
+ReplyTokens = Annotated[
+    int, Field(ge=1, description="the context may hold less"), BeforeValidator(_asks_for_a_reply)
+]
+
+
+class CountRequest(ReplyForm):
+    """The body of POST /v1/messages/count_tokens: a request for a message, which is not made."""
 
     model: str
+    max_tokens: ReplyTokens | None = None
     messages: list[SentMessage] = Field(min_length=1)
     system: Texts | None = None
     tools: Annotated[
@@ -117,6 +141,18 @@ class CountRequest(SamplingForm):
     ] = None
     tool_choice: MessagesToolChoice | None = None
     thinking: Annotated[Any, Refused(_NO_THINKING, {"type": "disabled"})] = None
+    temperature: float | None = Field(None, ge=0, le=1, description="0: the likeliest token")
+    stop_sequences: StopList | None = None
+    stream: bool | None = None
+    output_config: OutputConfig | None = None
+    truncation: Truncation | None = Field(None, description="ours: as Chat has it")
+    container: Annotated[Any, Refused("nothing is run here: leave it out")] = None
+    mcp_servers: Annotated[Any, Refused("the server's own settings name MCP servers", [])] = None
+    metadata: dict[str, Any] | None = None
+    notes: bool | None = Field(None, description="false: no notes in this prompt")
+    context_management: ContextManagement | None = None
+    compaction: Annotated[Any, Refused("nothing is summed up here: leave it out")] = None
+    thread: Any = Field(None, description="refused: send the whole conversation")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -149,41 +185,19 @@ class CountRequest(SamplingForm):
         """Whether the reply goes on with the last message, which is the assistant's."""
         return self.messages[-1].role == "assistant"
 
-
-class OutputConfig(Form):
-    """The form of the reply, and what is spent on it."""
-
-    format: Format = None
-    effort: Annotated[Any, Refused(_ONE_EFFORT, "high")] = None
-    task_budget: Annotated[Any, Refused("no budget is told to the model: leave it out")] = None
-
-
-class MessagesRequest(CountRequest, ReplyForm):
-    """The body of POST /v1/messages."""
-
-    max_tokens: Annotated[int, BeforeValidator(_asks_for_a_reply)] = Field(
-        ge=1, description="the context may hold less"
-    )
-    temperature: float | None = Field(None, ge=0, le=1, description="0: the likeliest token")
-    stop_sequences: StopList | None = None
-    stream: bool | None = None
-    output_config: OutputConfig | None = None
-    truncation: Truncation | None = Field(None, description="ours: as Chat has it")
-    container: Annotated[Any, Refused("nothing is run here: leave it out")] = None
-    mcp_servers: Annotated[Any, Refused("the server's own settings name MCP servers", [])] = None
-    metadata: dict[str, Any] | None = None
-    notes: bool | None = Field(None, description="false: no notes in this prompt")
-    context_management: Annotated[Any, BeforeValidator(_clears_nothing)] = None
-    compaction: Annotated[Any, Refused("nothing is summed up here: leave it out")] = None
-    thread: Any = Field(None, description="refused: send the whole conversation")
-
     def constraint(self) -> Constraint | None:
         """What the reply must keep to, if anything."""
         return constraint_of(
-            self.tool_choice.neutral() if self.tool_choice else None,
+            self.choice,
             self.tools or [],
             output_config__format=self.output_config.format if self.output_config else None,
         )
+
+
+class MessagesRequest(CountRequest):
+    """The body of POST /v1/messages."""
+
+    max_tokens: ReplyTokens
 
 
 def read_message(body: bytes) -> MessagesRequest:

@@ -5,7 +5,7 @@ from aiohttp import web
 from agent.api.messages.errors import MessagesError
 from agent.api.messages.request import CountRequest, MessagesRequest, read_count
 from agent.api.messages.schema import Message, MessageEvent, TokenCount
-from agent.api.messages.surface import Messages, counted_ask
+from agent.api.messages.surface import Messages, ask_of
 from agent.api.operation import Operation
 from agent.api.serve import SERVICE, admit, caller_of, replies_of
 from agent.http import edge
@@ -15,7 +15,7 @@ async def count_tokens(request: web.Request) -> web.Response:
     """Count the tokens of a conversation, as the model would read it."""
     service, principal = request.app[SERVICE], admit(request)
     body = await edge.read_body(request)
-    ask = counted_ask(read_count(body), caller_of(request, principal, body))
+    ask = ask_of(read_count(body), caller_of(request, principal, body))
     counted: TokenCount = {"input_tokens": await service.count(ask)}
     return web.json_response(counted)
 

@@ -20,23 +20,23 @@ class Messages:
         return read_message(body)
 
     async def asks(self, call: MessagesRequest, caller: Caller) -> tuple[Ask]:
-        if call.thread is not None:  # in words from which Anthropic's client goes on without one
-            raise InvalidError(
-                "thread: no conversation is held here: send all of its messages",
-                param="thread",
-                code=NO_THREADS,
-            )
         return (ask_of(call, caller),)
 
     def shape(self, answer: Told, _: MessagesRequest) -> MessageReply:
         return MessageReply(answer)
 
 
-def ask_of(call: MessagesRequest, caller: Caller) -> Ask:
+def ask_of(call: CountRequest, caller: Caller) -> Ask:
     """Turn a checked request into what every API asks; its prompt is not rendered yet.
 
-    raises: NotFoundError; InvalidError naming the header
+    raises: NotFoundError; InvalidError naming the parameter or header
     """
+    if call.thread is not None:  # in words from which Anthropic's client goes on without one
+        raise InvalidError(
+            "thread: no conversation is held here: send all of its messages",
+            param="thread",
+            code=NO_THREADS,
+        )
     sampled = samplings(call, caller, max_tokens=call.max_tokens, stop=call.stop_sequences)
     one_call = call.tool_choice is not None and call.tool_choice.disable_parallel_tool_use
     return caller.ask(
@@ -51,16 +51,4 @@ def ask_of(call: MessagesRequest, caller: Caller) -> Ask:
         continues=call.continues,
         constraint=call.constraint(),
         truncation=call.truncation or caller.settings.truncation,
-    )
-
-
-def counted_ask(call: CountRequest, caller: Caller) -> Ask:
-    """Turn a request for a count into an Ask that is never answered. Raises: as ask_of."""
-    return caller.ask(
-        call.model,
-        call.records(),
-        (),
-        tools=call.offered(),
-        continues=call.continues,
-        serves=may_serve(call.choice),
     )

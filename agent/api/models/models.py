@@ -103,10 +103,9 @@ class Models:
         return version
 
     def all(self) -> ModelList:
-        """Every name that can be asked for, versions by their own names left out."""
-        names = [MODEL, f"{MODEL}@{STABLE}"]
-        names += [f"{MODEL}@{which}" for which in ("previous", "candidate") if self._named(which)]
-        data = [self.one(name) for name in (*names, *self.aliases)]
+        """Every name that can be asked for now, versions by their own names left out."""
+        names = [f"{MODEL}@{which}" for which in (STABLE, "previous", "candidate")]
+        data = [self.one(name) for name in (MODEL, *names, *self.aliases) if self._is_one(name)]
         return {
             "object": "list",
             "data": data,
@@ -139,6 +138,13 @@ class Models:
             "max_input_tokens": self.context_tokens,
             "max_tokens": self.context_tokens,
         }
+
+    def _is_one(self, name: str) -> bool:
+        try:
+            self.choose(name)
+        except NotFoundError:
+            return False
+        return True
 
     def _named(self, which: str) -> str | None:
         """The version that a name after the @ means now, if there is one."""

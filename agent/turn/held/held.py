@@ -90,8 +90,8 @@ def hold(
         raise InvalidError(
             f"{constraint.param}: {crowded}", param=constraint.param, code="invalid_value"
         )
-    source = _source(constraint, offered, compiler=compiler, form=form, several=several)
     try:
+        source = _source(constraint, offered, compiler=compiler, form=form, several=several)
         grammar = _compiled(source, begun if constraint.text is not None else "", compiler)
     except GrammarError as cause:
         raise InvalidError(
@@ -130,12 +130,12 @@ def _source(
     several: bool,
 ) -> Source:
     text = constraint.text
-    if text is not None and text.kind == "grammar":  # the client's own: nothing goes beside it
+    if text is not None and text.kind == "grammar" and not tools:
         return Source(str(text.body))
     parts: Rules = {}
     starts: list[str] = []
     if text is not None:
-        parts["text"] = _term(text)
+        parts["text"] = _term(text, compiler)
         starts.append("text")
     if tools:
         spell = _speller(compiler)
@@ -157,8 +157,10 @@ def _arguments(constraint: Constraint, tool: Tool) -> str:
     return json_of(schema, loose=tool.name in constraint.loose, printed=True)
 
 
-def _term(text: TextForm) -> str:
+def _term(text: TextForm, compiler: Compiler) -> str:
     match text:
+        case TextForm("grammar", str(grammar)):
+            return compiler.nested(grammar)
         case TextForm("regex", str(regex)):
             return expression(regex)
         case TextForm("choice", tuple(texts)):
@@ -184,14 +186,21 @@ def _fault(
 ) -> str:
     """What is wrong, and where."""
 
-    def fails(loose: bool, schema: Json) -> str | None:
+    def fault_of(source: Source) -> str | None:
         try:
-            compiler.compile(rules(start=json_of(schema, loose=loose)))
+            compiler.compile(source)
         except GrammarError as fault:
             return str(fault)
         return None
 
+    def fails(loose: bool, schema: Json) -> str | None:
+        return fault_of(rules(start=json_of(schema, loose=loose)))
+
     text = constraint.text
+    if text is not None and text.kind == "grammar":  # alone, its lines have the client's numbers
+        alone = fault_of(Source(str(text.body)))
+        if alone is not None:
+            return alone
     if text is not None and text.kind == "json_schema" and isinstance(text.body, dict):
         found = faulty_part(text.body, partial(fails, text.loose))
         if found is not None:

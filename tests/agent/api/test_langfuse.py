@@ -1,5 +1,6 @@
 """Langfuse's scores: what its clients send becomes feedback where it is plainly a verdict."""
 
+import asyncio
 import base64
 import hashlib
 from typing import Any
@@ -98,6 +99,60 @@ async def test_a_list_is_taken_one_by_one(api: Api) -> None:
     assert await (await api.post(SCORES, [good])).json() == {"message": "Accepted"}
     await error_of(await api.post(SCORES, []), 400)
     assert len(api.feedback()) == 2
+
+
+SAID: Any = [
+    {"name": "user-feedback", "value": 0},
+    {"name": "output", "value": "One sentence.", "dataType": "CORRECTION"},
+    {"name": "feedback", "value": "he was angry", "dataType": "TEXT"},
+]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+@pytest.mark.parametrize("way", ["list", "events", "one by one"])
+async def test_scores_of_one_reply_are_one_feedback(
+    api: Api, way: str, order: tuple[int, ...]
+) -> None:
+    """Each leaves what it does not say as it was, whatever comes first."""
+    response_id = await replied(api)
+    scores = [SAID[place] | {"traceId": response_id} for place in order]
+    if way == "list":
+        assert await (await api.post(SCORES, scores)).json() == {"message": "Accepted"}
+    elif way == "events":
+        batch = [{"id": str(n), "type": "score-create", "body": e} for n, e in enumerate(scores)]
+        await api.post("/api/public/ingestion", {"batch": batch})
+    else:
+        for score in scores:
+            assert (await api.post(SCORES, score)).status == 200
+    last = api.feedback()[-1]
+    assert (last.score, last.hint, last.comment) == (-1, "One sentence.", "he was angry")
+
+
+async def test_a_score_replaces_its_like_alone(api: Api) -> None:
+    """The score of before goes, its hint and comment stay; what was taken back is gone."""
+    response_id = await replied(api)
+    one = {"traceId": response_id}
+    given = [each | one for each in SAID] + [{"name": "thumbs", "value": 1} | one]
+    await api.post(SCORES, given)
+    last = api.feedback()[-1]
+    assert (last.score, last.hint, last.comment) == (1, "One sentence.", "he was angry")
+    await api.post(SCORES, SAID[1] | one | {"value": "Two.", "comment": "calmer"})
+    last = api.feedback()[-1]
+    assert (last.score, last.hint, last.comment) == (1, "Two.", "calmer")
+    assert (await api.client.delete(f"/v1/feedback/{response_id}")).status == 200
+    await api.post(SCORES, SAID[1] | one)
+    last = api.feedback()[-1]
+    assert (last.score, last.hint, last.comment, last.withdrawn) == (
+        0, "One sentence.", None, False,
+    )  # fmt: skip
+
+
+async def test_scores_that_come_at_once_all_count(api: Api) -> None:
+    """Clients send them side by side; none wipes the other out."""
+    response_id = await replied(api)
+    await asyncio.gather(*(api.post(SCORES, each | {"traceId": response_id}) for each in SAID))
+    last = api.feedback()[-1]
+    assert (last.score, last.hint, last.comment) == (-1, "One sentence.", "he was angry")
 
 
 async def test_older_clients_send_events(start_api: StartApi) -> None:

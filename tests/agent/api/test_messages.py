@@ -9,7 +9,7 @@ from aiohttp import ClientResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.api.messages.request import read_message
+from agent.api.messages.request import read_count, read_message
 from agent.api.messages.surface import ask_of
 from agent.api.parts import Parts, told_parts
 from agent.engine.contract import Finish
@@ -166,6 +166,25 @@ async def test_tokens_are_counted_without_a_reply(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    "extra",
+    [{}, {"notes": False}, {"output_config": {"format": {"type": "json_object"}}},
+     {"tools": [WEATHER], "tool_choice": {"type": "any"}}, {"metadata": {"session_id": "s"}}],
+    ids=str,
+)  # fmt: skip
+def test_what_is_counted_is_what_would_be_asked(extra: dict[str, Any]) -> None:
+    """Whatever decides of the prompt: notes, tools of the agent's own, what a reply is held to."""
+    given = body(**extra) | {"seed": 1}
+    sent, who = json.dumps(given).encode(), caller()
+    assert ask_of(read_count(sent), who) == ask_of(read_message(sent), who)
+    del given["max_tokens"]
+    counted = ask_of(read_count(json.dumps(given).encode()), who)
+    assert counted.wants_notes == ("notes" not in extra)
+    assert (counted.constraint is None) == (not extra.keys() & {"output_config", "tool_choice"})
+    with pytest.raises(InvalidError, match="max_tokens is required"):
+        read_message(json.dumps(given).encode())
+
+
+@pytest.mark.parametrize(
     ("said", "kept"),
     [
         ([], {"is_error": True}),
@@ -173,6 +192,8 @@ async def test_tokens_are_counted_without_a_reply(api: Api) -> None:
         ([text('{"city": null}')], {"city": None, "is_error": True}),
         ([text('{"is_error": false}')], {"is_error": True}),
         ([text("[1]")], {"content": "[1]", "is_error": True}),
+        ([text('{"a": "\\ud800"}')], {"content": '{"a": "\\ud800"}', "is_error": True}),
+        ([text('{"a": NaN}')], {"content": '{"a": NaN}', "is_error": True}),
     ],
 )
 def test_a_result_that_failed_says_so_to_the_model_and_to_who_verifies(
@@ -263,6 +284,9 @@ def test_examples_of_input_are_shown_to_the_model() -> None:
         assert shown == "Now.\n" * ("description" in described) + 'Example: {"city": "Köln"}'
 
 
+NOT_MANAGED: tuple[Any, ...] = (7, "x", [], True)
+NO_EDITS: tuple[Any, ...] = (1, "abc", {}, False)
+NO_KINDS: tuple[Any, ...] = (None, 3, "clear_tool_uses_20250919", [])
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"messages": []}, "messages"),
     ({"messages": "Hi"}, "messages"),
@@ -304,6 +328,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tool_choice": {"type": "any"}}, "tool_choice"),
     ({"tool_choice": {"type": "sometimes"}}, "tool_choice.type"),
     ({"container": "c"}, "container"),
+    ({"response_format": {"type": "json_object"}}, "response_format"),
     ({"mcp_servers": [{}]}, "mcp_servers"),
     ({"output_config": {"format": {"type": "xml"}}}, "output_config.format"),
     *(({"output_config": {"effort": effort}}, "output_config.effort")
@@ -311,17 +336,34 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"output_config": {"task_budget": {"type": "tokens", "total": 9}}},
      "output_config.task_budget"),
     ({"compaction": {"type": "summarize"}}, "compaction"),
+    *(({"context_management": what}, "context_management") for what in NOT_MANAGED),
+    *(({"context_management": {"edits": edits}}, "context_management.edits") for edits in NO_EDITS),
+    *(({"context_management": {"edits": [edit]}}, "context_management.edits[0]")
+      for edit in (1, "clear_thinking_20251015", None)),
+    *(({"context_management": {"edits": [{"type": kind}]}}, "context_management.edits[0].type")
+      for kind in NO_KINDS),
+    ({"context_management": {"edits": [{}]}}, "context_management.edits[0].type"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("extra", "param"), BAD, ids=[str(number) for number in range(len(BAD))])
 def test_what_cannot_be_meant_is_refused_by_name(extra: dict[str, Any], param: str) -> None:
     """A wrong block, an unpaired result, and what cannot be had: the message names the place."""
-    with pytest.raises(InvalidError) as caught:
-        read_message(json.dumps(body(**extra)).encode())
-    assert caught.value.param == param
-    assert caught.value.message.startswith(param)
-    assert "{" not in caught.value.message.replace(repr(extra), "")
+    for read in (read_message, read_count):
+        if (extra, read) == ({"max_tokens": None}, read_count):
+            continue
+        with pytest.raises(InvalidError) as caught:
+            read(json.dumps(body(**extra)).encode())
+        assert caught.value.param == param
+        assert caught.value.message.startswith(param)
+        assert "{" not in caught.value.message.replace(repr(extra), "")
+
+
+@pytest.mark.parametrize("edits", [None, [], [{"type": "clear_thinking_20251015", "keep": "all"}]])
+def test_edits_that_clear_thinking_are_none(edits: Any) -> None:
+    """There is none in a prompt; so is what asks for no edit at all."""
+    for managed in (None, {}, {"edits": edits}):
+        read_message(json.dumps(body(context_management=managed)).encode())
 
 
 def test_to_fill_the_cache_alone_is_refused_in_words() -> None:

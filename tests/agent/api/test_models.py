@@ -1,5 +1,8 @@
 """What a model is told with: the version behind its name, and how that came about."""
 
+import pytest
+
+from agent.errors import NotFoundError
 from agent.turn.assign import STABLE
 from streams.model.open import BaseModel
 from tests.agent.api.asking import VERSION, models
@@ -27,3 +30,19 @@ def test_the_base_was_made_by_no_step() -> None:
     """Generation 0, without parent and step."""
     model = models().one(f"quickset@{BASE}")
     assert (model["generation"], model["parent"], model["step"]) == (0, None, None)
+
+
+def test_an_alias_that_means_nothing_now_is_left_out_of_the_list() -> None:
+    """The others are listed all the same; who asks for it by name is told why it is none."""
+    aliases = {
+        "canary": "quickset@candidate",
+        "gone": "quickset@0123456789abcdef",
+        "before": "quickset@previous",
+    }
+    found = models(aliases=aliases)
+    listed = [model["id"] for model in found.all()["data"]]
+    assert listed == ["quickset", f"quickset@{STABLE}", "quickset@previous", "before"]
+    assert found.all()["last_id"] == "before"
+    for name, why in (("canary", "no version is on trial"), ("gone", "has no such version")):
+        with pytest.raises(NotFoundError, match=why):
+            found.one(name)

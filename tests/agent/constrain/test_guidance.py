@@ -104,6 +104,16 @@ def test_texts_expressions_and_grammars(kind: str, seed: int) -> None:
 
 
 @KINDS
+@pytest.mark.parametrize("theirs", ['start: calls\ncalls: "a" | "b" // }', 'root ::= "a" | "b"'])
+def test_a_client_s_grammar_may_stand_beside_other_rules(kind: str, theirs: str) -> None:
+    """In either form; whatever it calls its rules, they are none of ours."""
+    compiler, _ = MODELS[kind]
+    parts = {"text": compiler.nested(theirs), "calls": literal("call")}
+    source = rules(start=one_of(parts), **parts)
+    assert {walk(kind, source, seed) for seed in range(30)} == {"a", "b", "call"}
+
+
+@KINDS
 def test_a_control_token_is_reached_by_its_number(kind: str) -> None:
     """No text spells it."""
     compiler, tokenizer = MODELS[kind]
