@@ -230,6 +230,11 @@ class RolloutSettings(Section):
         return (0.0, *self.steps) if self.policy == "shadow" else self.steps
 
     @property
+    def asks_operator(self) -> bool:
+        """Whether nothing serves everybody, or goes back, without an operator."""
+        return self.policy in ("approve", "two-person")
+
+    @property
     def replaces(self) -> bool:
         """Whether a newer candidate takes the place of the one on trial."""
         return self.policy != "direct" and self.pile_up == "replace"

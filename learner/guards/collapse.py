@@ -165,7 +165,7 @@ def guard(
     row.state, row.done_ms, row.reason = WITHDRAWN, now_ms, f"collapse: {why}"
     back = seen[0].parent
     row.withdraws = {"collapse": True, "to": back}
-    if rollout.policy not in ("direct", "staged") or back not in line.served:
+    if rollout.asks_operator or back not in line.served:
         row.reason += f"; an operator may go back to {back}"
         return row, None
     id = id_of("collapse", row.id)

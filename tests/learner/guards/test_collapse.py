@@ -90,6 +90,27 @@ def test_the_line_goes_back_and_waits_for_an_operator(store: Store) -> None:
     assert "quickset learn" in why
 
 
+@pytest.mark.parametrize(
+    ("policy", "goes_back"),
+    [("direct", True), ("staged", True), ("shadow", True), ("approve", False),
+     ("two-person", False)],
+)  # fmt: skip
+def test_it_goes_back_unless_an_operator_is_asked(
+    store: Store, policy: str, goes_back: bool
+) -> None:
+    """Whether candidates serve at once, in steps or unseen first; it stops in any case."""
+    line = Line("main", ("v0", "v1", "v2", "v3", "v4"), 4)
+    rollout = RolloutSettings.model_validate({"policy": policy})
+    with store.transaction() as session:
+        write(session, "model")
+        found = guard(session, line, LearnerSettings(), rollout, now_ms=9)
+        assert found is not None
+        row, change = found
+        session.add(row)
+        assert (change is not None) == goes_back
+        assert stopped(session, "main") is not None
+
+
 def test_a_store_that_fails_hides_no_collapse(store: Store) -> None:
     """What could not be written is found and written again, and once."""
     line = Line("main", ("v0", "v1", "v2", "v3", "v4"), 4)
