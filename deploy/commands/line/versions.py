@@ -109,7 +109,8 @@ def promote(
 ) -> None:
     """Serve a version that the gate has let through, such as one built without somebody.
 
-    It is written to the log; running agents build it aside, prove it, and flip.
+    It is written to the log; running agents build it aside, prove it, and flip. With rollout.policy
+    two-person it goes on trial, and another operator promotes it (quickset rollouts promote).
     """
     from deploy.operate.promote import append_promotion  # torch takes seconds to import
 
@@ -124,6 +125,12 @@ def promote(
             reason=reason,
             settings=in_force.settings.rollout,
         )
+    if promotion.candidate is not None:
+        typer.echo(
+            f"{promotion.candidate} is on trial on the line {line}: another operator promotes it"
+            " (quickset rollouts promote; rollout.policy is two-person)"
+        )
+        return
     typer.echo(f"{promotion.version} is to serve the line {line}, after {promotion.previous}")
 
 
