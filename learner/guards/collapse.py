@@ -151,7 +151,9 @@ def stopped(session: Session, line: str) -> str | None:
         if withdraws.get("collapse"):
             if _ordered_since(session, line, number):
                 return None
-            return f"somebody to order a generation (quickset learn): the guard stopped it, {reason}"
+            return (
+                f"somebody to order a generation (quickset learn): the guard stopped it, {reason}"
+            )
     return None
 
 

@@ -1,4 +1,4 @@
-"""A version that no learner promotes is taken into service, by as many persons as the policy asks."""
+"""A version that no learner promotes is taken into service, by one operator or by two."""
 
 from pathlib import Path
 
