@@ -56,7 +56,7 @@ def set_free(session: Session, line: str, gone: Iterable[Wish]) -> None:
     """
     wishes = list(gone)
     for each in wishes:
-        own = LessonRow.principal == each.principal  # the last word of theirs may be another now
+        own = col(LessonRow.principal) == each.principal  # their last word may be another now
         session.execute(update(LessonRow).where(*usable(line), own).values(changed=True))
     outvoted = LessonRow.state == SET_ASIDE, col(LessonRow.reason).contains(OPPOSITE)
     for row in session.exec(select(LessonRow).where(*usable(line), *outvoted)):

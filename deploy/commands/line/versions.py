@@ -238,7 +238,7 @@ def _moved(movers: Sequence[tuple[str, float]]) -> list[tuple[str, str]]:
 
 def _generation(found: Version) -> dict[str, Any] | None:
     made = found.generation
-    return made and made.model_dump() | {"settings": masked(made.settings)}
+    return made.model_dump() | {"settings": masked(made.settings)} if made is not None else None
 
 
 def _effective(found: Version) -> list[tuple[str, str]]:
