@@ -2,12 +2,28 @@
 
 import re
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MOST_WHOLE: Final = 2**53  # what every database, and every reader of JSON, takes as a whole number
 MOST: Final = 1e9  # of others; as seconds some thirty years, and threads wait for no longer
+
+
+_PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@]*@")
+
+
+def masked(value: Any) -> Any:
+    """Return a value, of whatever it is made, with the passwords of its URLs hidden.
+
+    >>> masked(["https://bot:s3cret@chat.example.org/hooks"])
+    ['https://bot:***@chat.example.org/hooks']
+    """
+    if isinstance(value, dict):
+        return {name: masked(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(masked, value))
+    return _PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
 
 
 class Section(BaseModel):
@@ -228,6 +244,11 @@ class RolloutSettings(Section):
     def shares(self) -> tuple[float, ...]:
         """The shares of the steps; 0 is the one of a candidate that nobody sees."""
         return (0.0, *self.steps) if self.policy == "shadow" else self.steps
+
+    @property
+    def asks_operator(self) -> bool:
+        """Whether nothing serves everybody, or goes back, without an operator."""
+        return self.policy in ("approve", "two-person")
 
     @property
     def replaces(self) -> bool:

@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 from agent.api.openai import ErrorBody
 from agent.api.operation import Handler, Operation
 from agent.console import live
-from agent.console.access.access import Access
+from agent.console.access.access import LISTENS, Access
 from agent.console.access.admit import OPERATOR, admit
 from agent.console.access.roles import Route, for_role, operations
 from agent.console.asking import Asking, Workers
@@ -138,7 +138,7 @@ class Read:
         """The routes of the state, its sections, its changes and the digests."""
         section = f"/operator/{{section:{'|'.join(LISTED)}}}"
         events = partial(self._events, live.event)
-        page = [web.get("/live", partial(self._events, live.names))]
+        page = [web.get(LISTENS, partial(self._events, live.names))]
         return [
             *for_role("viewer", [web.get("/operator/state", self._state), *page]),
             *operations("viewer", _told("/operator/events", events, EVENTS, answer=None)),

@@ -53,7 +53,7 @@ def watched(session: Session, line: str) -> Json:
             if (share := refusing(row.gate)) is not None
         ],
         "layers": _layers(reported),
-        "stopped": rows[0].reason if rows and rows[0].withdraws.get("collapse") else None,
+        "stopped": _stopped(rows),
         "corrective": corrective
         and {
             "number": corrective.number,
@@ -62,6 +62,19 @@ def watched(session: Session, line: str) -> Json:
             "reason": corrective.reason,
         },
     }
+
+
+def _stopped(rows: Sequence[GenerationRow]) -> str | None:
+    """Return why the guard has stopped a line, as its learner sees it; None: it has not.
+
+    rows: the newest generation first
+    """
+    for row in rows:
+        if row.withdraws.get("collapse"):
+            return row.reason
+        if "order" in row.horizon:
+            return None
+    return None
 
 
 def refusing(gate: Mapping[str, Any]) -> float | None:

@@ -1,7 +1,8 @@
 """Takes a version of the ledger into service: its recipes and the promotion go to the log.
 
 For versions that no learner promotes: one that was built without somebody (learner.rerun), or one
-that was taken back. The gate must have let it through.
+that was taken back. The gate must have let it through. Where two persons are asked for, it goes on
+trial instead, started by whoever asks, and another operator promotes it as any candidate.
 """
 
 import time
@@ -15,7 +16,6 @@ from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.masks import mask_of
 from streams.line.offer import decided, offer
-from streams.line.policy import prove_allowed
 from streams.line.verbs import Audit
 from streams.log.contract import Log, outgoing, records_now
 from streams.records import Mask, Recipe, Record, Rollout, record_id
@@ -33,12 +33,12 @@ def append_promotion(
     reason: str,
     settings: RolloutSettings = DIRECT,
 ) -> Rollout:
-    """Append what makes a version serve, and return its rollout.
+    """Append what makes a version serve, or puts it on trial, and return its rollout.
 
     start: its number, or how its name begins
-    settings: whether the policy leaves it to one person
+    settings: whether the policy leaves it to one person; if not, the rollout starts its trial
     raises: DeployError when the gate did not let it through; ConflictError when somebody changed
-        the line meanwhile; VerbRefusedError when it serves already; NotAllowedError;
+        the line meanwhile; VerbRefusedError when it serves already, or another one is on trial;
         LogUnavailableError
     """
     found = find_version(session, start, line=line)
@@ -50,8 +50,11 @@ def append_promotion(
         raise DeployError(f"{version} is a version of {found.recipe.line}, not of {line}")
     chain = ledger.chain(session, version)
     now = decided(log, line) or Line(line, (chain[0].parent,))
-    prove_allowed(now, "promote", who, settings)
-    promotion = verbs.promote(now, version, Audit.new(who, reason, int(time.time() * 1000)))
+    audit = Audit.new(who, reason, int(time.time() * 1000))
+    if settings.policy == "two-person":
+        promotion = verbs.start(now, version, audit, share=settings.shares[0])
+    else:
+        promotion = verbs.promote(now, version, audit)
     missing = _missing(log, mask_of(session, chain), chain)
     log.append(outgoing("recipes", line, each) for each in missing)
     offer(log, promotion)

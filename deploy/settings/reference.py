@@ -1,7 +1,6 @@
 """The reference of all settings, written from the settings themselves: docs/SETTINGS.md."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel
 
 from agent.mcp.settings import ToolServer
 from deploy.settings.load import Settings
+from streams.settings import masked
 
 _HEAD = """\
 # Settings
@@ -52,15 +52,11 @@ def shown(value: Any) -> Any:
             "env": dict.fromkeys(value.env, "***"),
             "headers": dict.fromkeys(value.headers, "***"),
         }
-        return value.model_dump(mode="json") | secret
+        return masked(value.model_dump(mode="json") | secret)
     if isinstance(value, dict):
         return {name: shown(each) for name, each in value.items()}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, dict):
-        return {name: shown(each) for name, each in value.items()}
-    if isinstance(value, str):
-        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", value)
-    return value
+        return masked(value.model_dump(mode="json"))
+    return masked(value)

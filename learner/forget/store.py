@@ -2,7 +2,8 @@
 
 A forgotten turn keeps its id, its times and its counts, and nothing that was said; its judgements
 go, and so do the hints that plans quoted. A generation that was planned with it and is not done
-becomes void. Forgetting again changes nothing. Each line is emptied under its own lease, so that
+becomes void. A wish that only theirs kept from being learned is looked at again. Forgetting again
+changes nothing. Each line is emptied under its own lease, so that
 nothing of theirs is written back meanwhile.
 
 Knows nothing of the log's files, of spools, or of how weights are built again without somebody
@@ -16,6 +17,7 @@ from typing import Any, Final
 from sqlalchemy import delete, exists, not_, or_, update
 from sqlmodel import Session, col, func, select
 
+from learner.lessons.review import set_free, wish_of
 from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
@@ -116,8 +118,10 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     lessons = _lessons(session, record, line)
     num_judgements = _remove_judgements(session, record, line, turn_ids)
     _clean_outbox(session, record, line, set(turn_ids), {row.id for row in lessons})
+    wishes = [wish_of(lesson) for lesson in lessons]
     for lesson in lessons:
         _empty_lesson(session, lesson)
+    set_free(session, line, wishes)
     _clean_generations(
         session, set(turn_ids), "somebody whose turns were in its batch is forgotten"
     )
@@ -294,7 +298,9 @@ def _forget_lessons_of(session: Session, turn: TurnRow) -> None:
         others = select(TurnRow.id).where(TurnRow.lesson == row.id, TurnRow.id != turn.id)
         first = session.exec(others.order_by(col(TurnRow.created_ms), TurnRow.id)).first()
         if first is None:
+            wish = wish_of(row)
             _empty_lesson(session, row)
+            set_free(session, row.line, [wish])
             continue
         row.turn_id, row.changed = first, row.refused is None
         session.add(row)

@@ -137,12 +137,32 @@ def _reward(session: Session, turn_ids: Sequence[str]) -> float | None:
 
 
 def stopped(session: Session, line: str) -> str | None:
-    """Return why the guard has stopped a line; None: it has not, or somebody went on since."""
-    newest = select(GenerationRow).where(GenerationRow.line == line)
-    row = session.exec(newest.order_by(col(GenerationRow.number).desc()).limit(1)).first()
-    if row is None or not row.withdraws.get("collapse"):
-        return None
-    return f"somebody to order a generation (quickset learn): the guard stopped it, {row.reason}"
+    """Return why the guard has stopped a line; None: it has not, or somebody went on since.
+
+    Only a generation that somebody ordered goes on: lessons and versions may be taken back
+    meanwhile, which learns nothing.
+    """
+    withdrawn = (
+        select(GenerationRow.number, GenerationRow.withdraws, GenerationRow.reason)
+        .where(GenerationRow.line == line, GenerationRow.state == WITHDRAWN)
+        .order_by(col(GenerationRow.number).desc())
+    )
+    for number, withdraws, reason in session.exec(withdrawn):
+        if withdraws.get("collapse"):
+            if _ordered_since(session, line, number):
+                return None
+            return (
+                f"somebody to order a generation (quickset learn): the guard stopped it, {reason}"
+            )
+    return None
+
+
+def _ordered_since(session: Session, line: str, number: int) -> bool:
+    order = col(GenerationRow.horizon)["order"].as_string()
+    since = select(GenerationRow.id).where(
+        GenerationRow.line == line, GenerationRow.number > number, order.is_not(None)
+    )
+    return session.exec(since.limit(1)).first() is not None
 
 
 def guard(
@@ -165,7 +185,7 @@ def guard(
     row.state, row.done_ms, row.reason = WITHDRAWN, now_ms, f"collapse: {why}"
     back = seen[0].parent
     row.withdraws = {"collapse": True, "to": back}
-    if rollout.policy not in ("direct", "staged") or back not in line.served:
+    if rollout.asks_operator or back not in line.served:
         row.reason += f"; an operator may go back to {back}"
         return row, None
     id = id_of("collapse", row.id)

@@ -65,7 +65,7 @@ class LookBack:
             chain = ledger.chain(session, before, known=serving.chain)
         decoder = serving.beside(chain) if chain else serving.base.decoder
         report = parts.gate.examine(serving.decoder, decoder, before, candidate_name=line.version)
-        may = parts.rollout.policy in ("direct", "staged")
+        may = not parts.rollout.asks_operator
         with writing() as session:
             self._write(session, line, report, back=before if may else None, now_ms=now_ms)
         self._looked = line.version  # not before it is written: what fails is done again

@@ -3,7 +3,8 @@
 No reply can meet a wish and its opposite, so a line that learned both would swing between them for
 ever. Among people the wish of more of them is learned, and where as many wish the opposite neither;
 a note in each one's own prompts serves both (learner.lessons.notes). Of one person the last word
-counts, unless they change their mind again and again: many people may share one key.
+counts, unless they change their mind again and again: many people may share one key. Each one's
+reason says that there are others, and never in whose words.
 
 Pure. Knows contradictions that rules can see (learner.form.directions), no others: those end by
 what their people say of the versions (learner.lessons.course).
@@ -19,6 +20,8 @@ from learner.form.directions import Direction, opposes
 
 # What begins so is said of a wish that nobody holds any more.
 SAME_PERSON: Final = "the same person"
+# What stands in the reason of a wish that others keep from being learned.
+OPPOSITE: Final = "the opposite of this line"
 # One person who has gone from a wish to its opposite so often is several, or will do it again.
 SWINGS: Final = 3
 
@@ -100,10 +103,9 @@ class Wishes:
         num_ours, num_theirs = (ours & ~theirs).bit_count(), theirs.bit_count()
         if num_ours > num_theirs:
             return ""
-        wished = ", ".join(str(each) for each in self._first(rivals, wish.principal).wished)
         if num_ours == num_theirs:
-            return f"as many people wish the opposite of this line ({wished}): neither is learned"
-        return f"more people wish the opposite of this line ({wished}): that is learned"
+            return f"as many people wish {OPPOSITE}: neither is learned"
+        return f"more people wish {OPPOSITE}: that is learned"
 
     def overtaken(self, wish: Wish, complained: Sequence[str]) -> str:
         """Return why a wish is not learned, for what its own person wishes besides; empty: it may.
@@ -122,15 +124,6 @@ class Wishes:
 
     def _bit(self, principal: str) -> int:
         return 1 << self._people.setdefault(principal, len(self._people))
-
-    def _first(self, rivals: int, principal: str) -> Wish:
-        """Return the first rival that somebody else wishes."""
-        firsts = (
-            next(placed for placed in thing.wishes if placed[1].principal != principal)
-            for number, thing in enumerate(self._things)
-            if rivals >> number & 1
-        )
-        return min(firsts, key=itemgetter(0))[1]
 
     def _opposed(self, wished: tuple[Direction, ...]) -> int:
         """Return, as bits, which things no reply can meet together with what is wished."""

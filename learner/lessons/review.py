@@ -6,15 +6,16 @@ into their rows; nothing enters that is not in the store already, so it may be d
 comes to the same when a line is run again.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, select, update
 
-from learner.form.directions import Direction
+from learner.form.directions import Direction, opposes
 from learner.lessons.course import Course, Heard, Kind, Terms, course
 from learner.lessons.notes import note_id
-from learner.lessons.opposed import SAME_PERSON, Wish, Wishes
+from learner.lessons.opposed import OPPOSITE, SAME_PERSON, Wish, Wishes
 from learner.settings import LearnerSettings
 from streams.store.lesson_tables import ACTIVE, SET_ASIDE, LessonRow
 from streams.store.states import FORGOTTEN, UNTRAINED
@@ -24,6 +25,8 @@ from streams.store.tables import RecipeRow, TurnRow
 LOOKED_AT: Final = 256
 # Wishes of a line that are held against each other, the newest.
 HELD_AGAINST: Final = 1000
+# What older builds wrote into a reason: the wish of somebody else.
+_QUOTED: Final = re.compile(rf"(?<={OPPOSITE}) \(.*\)(?=: )", re.DOTALL)
 
 
 def is_due(session: Session, line: str) -> bool:
@@ -44,6 +47,26 @@ def served_anew(session: Session, line: str) -> bool:
             session.add(row)
     session.flush()
     return marked
+
+
+def set_free(session: Session, line: str, gone: Iterable[Wish]) -> None:
+    """Let the lessons be looked at again that wishes kept from being learned which are gone.
+
+    Their reasons go at once, and from the others' goes what older builds quoted of anybody's words.
+    """
+    wishes = list(gone)
+    for each in wishes:
+        own = col(LessonRow.principal) == each.principal  # their last word may be another now
+        session.execute(update(LessonRow).where(*usable(line), own).values(changed=True))
+    outvoted = LessonRow.state == SET_ASIDE, col(LessonRow.reason).contains(OPPOSITE)
+    for row in session.exec(select(LessonRow).where(*usable(line), *outvoted)):
+        mine = wish_of(row).wished
+        if any(opposes(mine, each.wished) for each in wishes):
+            row.reason, row.changed = "", True
+        else:
+            row.reason = _QUOTED.sub("", row.reason)
+        session.add(row)
+    session.flush()
 
 
 def review(session: Session, line: str, settings: LearnerSettings, *, serving: str) -> None:

@@ -64,7 +64,7 @@ def withdrawal(
     row.state, row.done_ms = WITHDRAWN, now_ms
     row.reason = "; ".join(f"lesson {lesson.id} is set aside: {lesson.reason}" for lesson in due)
     change = None
-    if back != line.version and rollout.policy in ("direct", "staged"):
+    if back != line.version and not rollout.asks_operator:
         id = id_of("withdrawal", row.id)
         change = verbs.rollback(line, Audit(LEARNER, row.reason, now_ms, id), to=back)
         row.seq = change.seq

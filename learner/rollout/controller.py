@@ -117,7 +117,7 @@ def _by_evidence(trial: Trial, progress: Progress, settings: RolloutSettings) ->
             asked = "for the next step its estimate must not be below"
         told = f"judged {judged}; {asked} {-settings.margin:+.2f}"
         return Decision("hold", f"inconclusive: {told}") if late else Decision(None, told)
-    if last and settings.policy in ("approve", "two-person"):
+    if last and settings.asks_operator:
         return Decision("hold", f"judged {judged}: waits for an operator to promote it")
     return Decision("step", f"judged {judged}")
 

@@ -28,6 +28,9 @@ from agent.settings import Role, is_loopback
 COOKIE: Final = "quickset_operator"
 TOKEN_HEADER: Final = "X-CSRF-Token"
 STEP_UP_HEADER: Final = "X-Step-Up"
+# A page says with it that it asks by itself, and nobody has done anything (static/live.js).
+RENEWAL_HEADER: Final = "X-Renewal"
+LISTENS: Final = "/live"  # where a page hears that something has changed; opened again by itself
 MAX_SESSIONS: Final = 256  # of all operators; far more than have a browser open
 LOCAL: Final = "local operator"
 
@@ -47,7 +50,7 @@ class Operator:
 class _Session:
     operator: Operator
     until_s: float
-    seen_s: float  # when it last asked for something
+    seen_s: float  # when somebody last asked for something with it
 
 
 class Access:
@@ -83,6 +86,8 @@ class Access:
     def operator_of(self, request: web.Request) -> Operator:
         """Return the operator behind a request; their session is not idle from here on.
 
+        What a page asks by itself, as long as it is open, is no use of the session.
+
         raises: KeyRefusedError, BusyError (too many wrong keys), ForbiddenError (a page of another
             name that resolves to this machine)
         """
@@ -96,7 +101,8 @@ class Access:
         session = self._open(request.cookies.get(COOKIE, ""))
         if session is None:
             raise KeyRefusedError("log in with an operator key, or send it as bearer")
-        session.seen_s = self._clock()
+        if RENEWAL_HEADER not in request.headers and request.path != LISTENS:
+            session.seen_s = self._clock()
         return session.operator
 
     def lasts(self, operator: Operator) -> bool:

@@ -29,7 +29,7 @@ def read(session: Session, view: View) -> Json:
     states = select(TurnRow.state, func.count()).where(col(TurnRow.line).in_(view.lines))
     counts = session.execute(states.group_by(TurnRow.state)).all()
     return {
-        "leases": [row.model_dump() for row in session.exec(select(LeaseRow)).all()],
+        "leases": [_lease(row, view.now_ms) for row in session.exec(select(LeaseRow)).all()],
         "in_work": [dict(row._mapping) for row in planned],
         "num_turns": {str(state): count for state, count in counts},
         "num_fresh": sum(
@@ -38,6 +38,11 @@ def read(session: Session, view: View) -> Json:
         "lag": _lag(session, view.ends),
         "dead_letters": view.dead_letters,
     }
+
+
+def _lease(row: LeaseRow, now_ms: int) -> Json:
+    """Tell who holds a lease; its end would be another one every few seconds, and is no news."""
+    return row.model_dump(exclude={"expires_ms"}) | {"held": row.expires_ms > now_ms}
 
 
 def _lag(session: Session, ends: Mapping[Partition, int]) -> Json:

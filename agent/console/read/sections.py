@@ -56,7 +56,9 @@ class Sections:
         named = {state[name] for state in serving.values() for name in ("version", "previous")}
         ends_s = time.monotonic() + self._wait_s
         figures = await self._of_log.ask(self._figures.read, wait_s=self._wait_s / 2)
-        view = View(list(serving), named - {None}, *(figures or ()))
+        ends, letters = figures or ({}, None)
+        now_ms = int(time.time() * 1000)
+        view = View(list(serving), named - {None}, ends, letters, now_ms)
         read = partial(self._read, self._store, view)
         found = await self._of_store.ask(read, wait_s=ends_s - time.monotonic())
         return _trouble(NO_ANSWER) if found is None else found

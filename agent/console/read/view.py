@@ -17,3 +17,4 @@ class View:
     named: Collection[str] = ()  # versions that are shown however old they are
     ends: Mapping[Partition, int] = field(default_factory=dict)  # of the topics that groups read
     dead_letters: int | None = None  # open ones; None: not known
+    now_ms: int = 0  # Unix milliseconds

@@ -4,6 +4,7 @@
 const chip = document.getElementById("live");
 const newer = document.getElementById("newer");
 const AGAIN_MS = 5000; // until the next try, where the agent refused to tell
+const RENEWAL = { "X-Renewal": "1" }; // nobody has done anything: a page left open keeps no session alive
 const shown = new Map(); // id of a part → its HTML as it last came
 
 /**
@@ -58,13 +59,16 @@ function say(text, state) {
 }
 
 async function leaveIfLoggedOut() {
-  const response = await fetch("/operator/session").catch(() => null);
+  const response = await fetch("/operator/session", { headers: RENEWAL }).catch(() => null);
   if (response?.status === 401) location.replace("/login");
 }
 
 /** Keep what the reader opened, and swap nothing that looks as it did. */
 function keep() {
   let open = [];
+  document.body.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (!detail.triggeringEvent?.isTrusted) Object.assign(detail.headers, RENEWAL);
+  });
   document.body.addEventListener("htmx:beforeSwap", (event) => {
     const { target, xhr } = event.detail;
     if (xhr.status >= 400) return;

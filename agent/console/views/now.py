@@ -132,7 +132,7 @@ def _is_away(ask: Ask, learner: Json) -> bool:
     """Whether nobody holds the lease of the line."""
     leases = (row for row in learner["leases"] if row["name"].endswith(f"/{ask.line}"))
     lease = next(leases, None)
-    return lease is None or lease["expires_ms"] <= ask.now_ms
+    return lease is None or not lease["held"]
 
 
 def _behind(ask: Ask, learner: Json | None) -> int:

@@ -1,6 +1,7 @@
 """Settings: what is in force here, what each is, and what the learner last planned with.
 
-A key is known by its hash, and not even that is shown: only the names of those who have one.
+A key is known by its hash, and not even that is shown: only the names of those who have one. Nor is
+a password in a URL.
 """
 
 import json
@@ -11,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from agent.console.views.view import Ask, View
 from streams.records import Json
+from streams.settings import masked
 from streams.store.tables import GenerationRow
 
 NAMES_ONLY = ("keys", "operator_keys")  # name → hash
@@ -41,7 +43,7 @@ def read(session: Session, ask: Ask) -> Json:
     row = session.execute(query).first()
     if row is None or not row.settings:
         return {}
-    rows = [{"name": name, "value": value} for name, value in sorted(row.settings.items())]
+    rows = [{"name": name, "value": masked(value)} for name, value in sorted(row.settings.items())]
     return {
         "learner": {"generation": row.number, "planned_ms": row.planned_ms, "rows": rows},
     }
@@ -68,7 +70,7 @@ def _rows(section: BaseModel) -> Iterator[Json]:
             value = "set"
         yield {
             "name": name,
-            "value": value,
+            "value": masked(value),
             "changed": changed,
             "description": field.description or "",
         }

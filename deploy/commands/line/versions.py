@@ -34,6 +34,7 @@ from deploy.settings.load import InForce
 from learner.settings import LearnerSettings
 from streams.line import ledger
 from streams.records import Recipe, encode
+from streams.settings import masked
 
 versions = typer.Typer(
     no_args_is_help=True, help="The versions: list, show one, compare two, promote, roll back."
@@ -88,7 +89,7 @@ def show(
             "recipe_bytes": len(encode(recipe)),
             "recipe": recipe.model_dump(mode="json"),
             "lineage": way,
-            "generation": found.generation.model_dump() if found.generation else None,
+            "generation": _generation(found),
             "moved_by": [{"principal": name, "share": share} for name, share in movers],
         }
         typer.echo(json.dumps(whole, indent=2, ensure_ascii=False))
@@ -109,7 +110,8 @@ def promote(
 ) -> None:
     """Serve a version that the gate has let through, such as one built without somebody.
 
-    It is written to the log; running agents build it aside, prove it, and flip.
+    It is written to the log; running agents build it aside, prove it, and flip. With rollout.policy
+    two-person it goes on trial, and another operator promotes it (quickset rollouts promote).
     """
     from deploy.operate.promote import append_promotion  # torch takes seconds to import
 
@@ -124,6 +126,12 @@ def promote(
             reason=reason,
             settings=in_force.settings.rollout,
         )
+    if promotion.candidate is not None:
+        typer.echo(
+            f"{promotion.candidate} is on trial on the line {line}: another operator promotes it"
+            " (quickset rollouts promote; rollout.policy is two-person)"
+        )
+        return
     typer.echo(f"{promotion.version} is to serve the line {line}, after {promotion.previous}")
 
 
@@ -228,6 +236,11 @@ def _moved(movers: Sequence[tuple[str, float]]) -> list[tuple[str, str]]:
     return [("moved by", ", ".join([*shown, *more]))] if movers else []
 
 
+def _generation(found: Version) -> dict[str, Any] | None:
+    made = found.generation
+    return made.model_dump() | {"settings": masked(made.settings)} if made is not None else None
+
+
 def _effective(found: Version) -> list[tuple[str, str]]:
     """The settings that its generation was made with, where they are not the defaults."""
     if found.generation is None or not found.generation.settings:
@@ -236,7 +249,7 @@ def _effective(found: Version) -> list[tuple[str, str]]:
     other = {
         name: value for name, value in found.generation.settings.items() if usual.get(name) != value
     }
-    told = ", ".join(f"{name} = {json.dumps(value)}" for name, value in sorted(other.items()))
+    told = ", ".join(f"{name} = {json.dumps(masked(other[name]))}" for name in sorted(other))
     return [("settings", told or "the defaults")]
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
-from agent.console.access.access import COOKIE, STEP_UP_HEADER
+from agent.console.access.access import COOKIE, RENEWAL_HEADER, STEP_UP_HEADER
 from agent.console.access.guesses import MAX_FAILURES, WINDOW_S
 from agent.errors import BindError
 from agent.settings import AgentSettings, OperatorKey
@@ -253,6 +253,18 @@ async def test_a_session_that_asks_for_nothing_ends(keyed: Client, clock: Clock)
     clock.now_s += KEYED.session_idle_s + 1
     await asyncio.wait_for(stream.read(), 60)
     assert (await keyed.get("/operator/state")).status == 401
+
+
+async def test_a_page_that_renews_itself_is_no_use(keyed: Client, clock: Clock) -> None:
+    """What it asks for when something has changed, or to hear of that, keeps no session alive."""
+    await log_in(keyed)
+    for path, headers in (("/", {RENEWAL_HEADER: "1"}), ("/live", {})):
+        clock.now_s += KEYED.session_idle_s / 2
+        response = await keyed.get(path, headers=headers, allow_redirects=False)
+        assert response.status == 200, path
+        response.close()
+    clock.now_s += 1
+    assert (await keyed.get("/operator/session")).status == 401
 
 
 async def test_logging_out_ends_the_stream(keyed: Client) -> None:

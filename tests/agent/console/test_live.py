@@ -14,7 +14,7 @@ from streams.errors import StoreUnavailableError
 from streams.log.contract import Partition, Topic
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
-from streams.store.tables import OffsetRow
+from streams.store.tables import LeaseRow, OffsetRow
 from tests.agent.console.rows import FakeService
 
 
@@ -176,3 +176,21 @@ async def test_a_broker_that_does_not_answer_costs_no_figure_of_the_store(tmp_pa
         log.go.set()
         stored.close()
         store.close()
+
+
+async def test_a_lease_that_is_renewed_is_no_change(tmp_path: Path) -> None:
+    """A learner that only goes on wakes no page; one that is gone does."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    sections = Sections(FakeService(), store, None, wait_s=30)
+
+    async def learner(*, ends_ms: int) -> str:
+        with store.transaction() as session:
+            row = LeaseRow(name="learner/main", holder="here", epoch=1, expires_ms=ends_ms)
+            session.merge(row)
+        return (await sections.read())["learner"]
+
+    held = await learner(ends_ms=2**53)
+    assert await learner(ends_ms=2**53 - 1) == held
+    assert await learner(ends_ms=1) != held
+    sections.close()
+    store.close()

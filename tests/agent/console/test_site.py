@@ -1,6 +1,7 @@
 """The console's pages: each is there for an empty store, a full one and none, and as JSON."""
 
 import copy
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,11 +17,12 @@ from agent.console.ports import NoInsight
 from agent.console.read.sections import NO_STORE
 from agent.console.render import short
 from agent.console.site import VIEWS, api_path
+from agent.settings import AgentSettings
 from agent.watch.events import Event
 from streams.records import Json, Rollout
-from streams.settings import StreamsSettings
+from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.store import Store, open_store
-from streams.store.tables import ArtefactRow, RolloutRow
+from streams.store.tables import ArtefactRow, GenerationRow, RolloutRow
 from tests.agent.console.rows import BASE, FakeService, fill
 from tests.agent.console.trial_rows import CANDIDATE, begin_trial, teach
 
@@ -425,6 +427,28 @@ async def test_settings_are_told_without_a_key_or_a_secret(client: Client) -> No
     assert rows["rollout", "policy"]["value"] == "direct"
     assert "share of the sessions" in rows["rollout", "policy"]["description"]
     assert rows["agent", "response_secret"]["value"] in (None, "set")
+
+
+async def test_settings_are_told_without_passwords_in_urls(tmp_path: Path) -> None:
+    """Neither the agent's, nor those with which the learner has planned, nor a tool's."""
+    url = "https://bot:s3cret@chat.example.org/hooks"
+    tool = {"url": url, "allow": ["search"]}
+    service = FakeService(settings=AgentSettings.model_validate({"tools": {"wiki": tool}}))
+    service.rollout = RolloutSettings(webhook=url, webhook_secret=tmp_path / "secret")
+    store = open_store(StreamsSettings(home=tmp_path))
+    with store.transaction() as session:
+        session.add(
+            GenerationRow(
+                id="g", line="main", number=1, parent=BASE, key="0" * 16, state="void",
+                turn_ids=[], planned_ms=1, settings={"judge_url": url, "judges": [url]},
+            )
+        )  # fmt: skip
+    client = await connect(service, store)
+    told = json.dumps(await data(client, "/api/settings")) + await page(client, "/settings")
+    assert told.count("bot:***@chat.example.org") == 8
+    assert "s3cret" not in told
+    await client.close()
+    store.close()
 
 
 @pytest.mark.parametrize("query", ["limit=x", "before=-1", "limit=1e3", "limit=99999"])

@@ -7,6 +7,7 @@ import pytest
 from agent.settings import OperatorKey
 from deploy.errors import SettingsError
 from deploy.settings.load import InForce, load
+from deploy.settings.reference import shown
 
 HASH = "ab" * 32
 EXAMPLES = sorted((Path(__file__).parents[3] / "deploy" / "examples").glob("*.toml"))
@@ -307,3 +308,16 @@ def test_null_is_what_config_prints_it_for(tmp_path: Path) -> None:
     assert (found.settings.model.path, found.settings.streams.store) == (None, None)
     again = {"model.path": (found.arguments[-1].partition("=")[2], "--set")}
     assert load(config=file, environ={}, flags=again).settings.model.path is None
+
+
+def test_a_password_in_a_url_is_shown_nowhere(tmp_path: Path) -> None:
+    """Neither in a setting of its own, nor in one that is made of several."""
+    url = "https://bot:s3cret@host/path"
+    toml = (
+        f'[rollout]\nwebhook = "{url}"\nwebhook_secret = "/secret"\n'
+        f'[agent.tools.wiki]\nurl = "{url}"\nallow = ["search"]\n'
+    )
+    rows = {name: str(shown(value)) for name, value, _ in read(tmp_path, toml).rows()}
+    for name in ("rollout.webhook", "agent.tools"):
+        assert "https://bot:***@host/path" in rows[name]
+    assert "s3cret" not in str(rows)

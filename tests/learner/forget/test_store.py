@@ -12,11 +12,13 @@ from sqlmodel import select
 from learner.forget import store as forget
 from learner.intake import take
 from learner.judges.open import open_judges
+from learner.lessons.review import is_due, review
 from learner.settings import LearnerSettings
 from learner.verdicts import Rules
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Deletion, Feedback, Forgotten, Record, Turn, encode, record_id
 from streams.settings import StreamsSettings
+from streams.store.lesson_tables import LessonRow
 from streams.store.states import GenerationState
 from streams.store.store import Store, open_store
 from streams.store.tables import (
@@ -311,3 +313,56 @@ def test_a_hint_on_a_turn_that_is_deleted_before_it_comes_goes_with_it(store: St
         waiting = session.exec(select(JudgementRow.turn_id)).all()
         assert session.get_one(TurnRow, first.id).record == {}
     assert waiting == [second.id]
+
+
+OURS, THEIRS = "End with the words: Cheers", "End with the words: Ann Weber, 12 Elm Road"
+
+
+def quarrel(store: Store) -> tuple[Turn, Turn]:
+    """Let ann and bob wish what no reply can both meet, and review that; return what they rated."""
+    ann, bob = talk("ann", 1, "Go on")[0], talk("bob", 2, "Go on")[0]
+    rated = [
+        feedback(turn, -1).model_copy(update={"hint": hint})
+        for turn, hint in ((ann, THEIRS), (bob, OURS))
+    ]
+    read(store, [ann, bob, *rated])
+    reviewed(store)
+    return ann, bob
+
+
+def reviewed(store: Store) -> None:
+    with store.transaction() as session:
+        review(session, "main", LearnerSettings(), serving="base")
+
+
+def lesson_of(store: Store, principal: str) -> LessonRow:
+    with store.reading() as session:
+        of_theirs = select(LessonRow).where(LessonRow.principal == principal)
+        return session.exec(of_theirs).one()
+
+
+@pytest.mark.parametrize("how", ["forgotten", "deleted"])
+def test_a_wish_that_only_they_opposed_is_free_again(store: Store, how: str) -> None:
+    """What is gone outvotes nobody, and no reason of others speaks of it any more."""
+    ann, _ = quarrel(store)
+    assert lesson_of(store, "bob").state == "set aside"
+    assert "Elm Road" not in lesson_of(store, "bob").reason
+    read(store, [forgotten() if how == "forgotten" else deletion(ann)], from_offset=100)
+    assert lesson_of(store, "bob").reason == ""
+    with store.reading() as session:
+        assert is_due(session, "main")
+    reviewed(store)
+    assert (lesson_of(store, "bob").state, lesson_of(store, "bob").reason) == ("active", "")
+
+
+def test_what_older_builds_quoted_in_others_reasons_goes(store: Store) -> None:
+    """Also where the lesson whose words they are has gone before."""
+    quarrel(store)
+    with store.transaction() as session:
+        for row in session.exec(select(LessonRow)):
+            row.reason = f"more people wish the opposite of this line ({THEIRS}): that is learned"
+            session.add(row)
+    read(store, [*talk("cid", 3, WORDS[0]), forgotten("cid")], from_offset=100)
+    assert lesson_of(store, "bob").reason == (
+        "more people wish the opposite of this line: that is learned"
+    )

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import Session, select
 
+from agent.watch.safety import watched
 from learner.guards.collapse import Guard, Seen, collapsing, guard, stopped
 from learner.settings import LearnerSettings
 from streams.errors import StoreUnavailableError
@@ -88,6 +90,60 @@ def test_the_line_goes_back_and_waits_for_an_operator(store: Store) -> None:
         why = stopped(session, "main")
     assert why is not None
     assert "quickset learn" in why
+
+
+def generation(number: int, **told: Any) -> GenerationRow:
+    return GenerationRow(
+        id=f"g{number}", line="main", number=number, parent="v0", key="0" * 16, turn_ids=[],
+        planned_ms=number, **told,
+    )  # fmt: skip
+
+
+def test_only_an_order_goes_on(store: Store) -> None:
+    """A lesson that is set aside, or a version taken back, lifts no stop; a second stop is one."""
+    collapse = {"state": "withdrawn", "withdraws": {"collapse": True}, "reason": "collapse: so"}
+    with store.transaction() as session:
+        session.add(generation(1, **collapse))
+        session.add(generation(2, state="withdrawn", withdraws={"lessons": ["l"], "to": "v0"}))
+        session.add(generation(3, state="withdrawn", withdraws={"probes": True, "to": "v0"}))
+    assert "collapse: so" in (why_stopped(store) or "")
+    with store.transaction() as session:
+        session.add(generation(4, state="void", horizon={"order": "o", "seq": 3}))
+        session.add(generation(5, state="released", child="v5", horizon={"seq": 4}))
+    assert why_stopped(store) is None
+    with store.transaction() as session:
+        session.add(generation(6, **collapse))
+        session.add(generation(7, state="withdrawn", withdraws={"lessons": ["l"], "to": "v0"}))
+    assert why_stopped(store) is not None
+
+
+def why_stopped(store: Store) -> str | None:
+    """Return why the line is stopped; the Safety page says so when the learner does."""
+    with store.reading() as session:
+        why = stopped(session, "main")
+        assert (watched(session, "main")["stopped"] is None) == (why is None)
+    return why
+
+
+@pytest.mark.parametrize(
+    ("policy", "goes_back"),
+    [("direct", True), ("staged", True), ("shadow", True), ("approve", False),
+     ("two-person", False)],
+)  # fmt: skip
+def test_it_goes_back_unless_an_operator_is_asked(
+    store: Store, policy: str, goes_back: bool
+) -> None:
+    """Whether candidates serve at once, in steps or unseen first; it stops in any case."""
+    line = Line("main", ("v0", "v1", "v2", "v3", "v4"), 4)
+    rollout = RolloutSettings.model_validate({"policy": policy})
+    with store.transaction() as session:
+        write(session, "model")
+        found = guard(session, line, LearnerSettings(), rollout, now_ms=9)
+        assert found is not None
+        row, change = found
+        session.add(row)
+        assert (change is not None) == goes_back
+        assert stopped(session, "main") is not None
 
 
 def test_a_store_that_fails_hides_no_collapse(store: Store) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learner.form.directions import Direction, directions_of, opposes
-from learner.lessons.opposed import SAME_PERSON, SWINGS, Wish, Wishes
+from learner.lessons.opposed import OPPOSITE, SAME_PERSON, SWINGS, Wish, Wishes
 
 
 def wish(id: str, principal: str, words: str) -> Wish:
@@ -91,10 +91,9 @@ def plain_outvoted(wish: Wish, others: Sequence[Wish]) -> str:
     ours -= theirs - {wish.principal}
     if len(ours) > len(theirs):
         return ""
-    wished = ", ".join(str(each) for each in rivals[0].wished)
     if len(ours) == len(theirs):
-        return f"as many people wish the opposite of this line ({wished}): neither is learned"
-    return f"more people wish the opposite of this line ({wished}): that is learned"
+        return f"as many people wish {OPPOSITE}: neither is learned"
+    return f"more people wish {OPPOSITE}: that is learned"
 
 
 def plain_overtaken(wish: Wish, others: Sequence[Wish], complained: Sequence[str]) -> str:
