@@ -48,10 +48,13 @@ def of_arguments(parameters: Json | None) -> Json:
     return schema
 
 
-def faulty_part(schema: Json, fails: Callable[[Json], str | None]) -> Faulty | None:
+def faulty_part(
+    schema: Json, fails: Callable[[Json], str | None], has_time: Callable[[], bool]
+) -> Faulty | None:
     """Find the innermost part that fails as the whole schema does; None when that does not fail.
 
     fails: why a schema cannot be kept to; None: it can
+    has_time: whether to search on; otherwise what has been found so far is told
     """
     why = fails(schema)
     if why is None:
@@ -59,7 +62,7 @@ def faulty_part(schema: Json, fails: Callable[[Json], str | None]) -> Faulty | N
     shared: Json = {name: schema[name] for name in _SHARED if name in schema}
     path, tried = "schema", 0
     inner = iter(_parts(schema))
-    while tried < MAX_TRIED and (each := next(inner, None)) is not None:
+    while tried < MAX_TRIED and has_time() and (each := next(inner, None)) is not None:
         tried += 1
         name, part = each
         if fails({**shared, **part}) == why:
