@@ -111,6 +111,36 @@ def hold(
     return Held(grammar, _told(kind, source))
 
 
+def possible(
+    tools: Sequence[Json], *, compiler: Compiler, clock: Callable[[], float] = time.thread_time
+) -> list[Json]:
+    """The same tools, but any object for arguments of those whose schemas cannot be kept to.
+
+    What is not known in time counts as such. Takes its time, so not in the event loop.
+
+    tools: in OpenAI's form
+    """
+    ends_s = clock() + SEARCH_S
+    told: list[Json] = []
+    for offered in tools:
+        schema = of_arguments(_tool(offered).schema)
+        if clock() >= ends_s or crowded_part(schema) or not _compiles(schema, compiler):
+            offered = {
+                **offered,
+                "function": {**offered["function"], "parameters": {"type": "object"}},
+            }
+        told.append(offered)
+    return told
+
+
+def _compiles(schema: Json, compiler: Compiler) -> bool:
+    try:
+        compiler.compile(rules(start=json_of(schema, loose=True, printed=True)))
+    except GrammarError:
+        return False
+    return True
+
+
 def _compiled(source: Source, begun: str, compiler: Compiler) -> Grammar:
     """Compile a source, and go on from where what is begun has come in it, if it has.
 

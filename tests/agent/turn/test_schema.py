@@ -10,7 +10,7 @@ from agent.errors import GrammarError, InvalidError
 from agent.tools.hermes import HERMES
 from agent.turn.held.constraint import Constraint, TextForm
 from agent.turn.held.held import SEARCH_S, hold
-from agent.turn.held.schema import MAX_OPTIONAL, crowded_part
+from agent.turn.held.schema import MAX_OPTIONAL, crowded_part, of_arguments
 
 
 def named(number: int) -> dict[str, Any]:
@@ -75,13 +75,13 @@ class SlowCompiler:
     def __init__(self) -> None:
         self.took_s = 0.0
 
-    def compile(self, source: Source, *, begun: str = "") -> Grammar:
+    def compile(self, source: Source, *, begun: str = "") -> Grammar:  # noqa: ARG002
         self.took_s += SEARCH_S / 4
         if '"strin"' in source.text:
             raise GrammarError("Invalid type: strin")
         return cast(Grammar, None)  # nobody replies
 
-    def control(self, text: str) -> int | None:
+    def control(self, text: str) -> int | None:  # noqa: ARG002
         return None
 
 
@@ -112,3 +112,21 @@ def test_what_is_slow_to_search_is_told_as_far_as_it_was_found(
         hold(asked, tools, compiler=compiler, form=HERMES, clock=lambda: compiler.took_s)
     assert compiler.took_s <= 1.5 * SEARCH_S
     assert caught.value.message.startswith(f"x: {path}")
+
+
+@pytest.mark.parametrize(
+    ("schema", "closed"),
+    [
+        ({"properties": {"a": {}}, "required": ["a"]}, True),
+        ({"properties": {"a": {}}, "required": ["a", "b"]}, False),
+        ({"properties": {"a": {}}, "required": [{}, 5]}, True),
+        ({"properties": {"a": {}}, "minProperties": 1}, True),
+        ({"properties": {}, "minProperties": 1}, False),
+        ({"properties": 5, "required": 5, "minProperties": "5"}, True),
+    ],
+)
+def test_arguments_are_those_that_are_named_unless_others_are_demanded(
+    schema: dict[str, Any], closed: bool
+) -> None:
+    """A schema that some objects satisfy is not made into one that none does."""
+    assert (of_arguments(schema).get("additionalProperties") is False) == closed
