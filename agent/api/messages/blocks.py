@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from agent.http.form import Form, kind_of, refuse
+from agent.tools.calls import plain_json
 from streams.records import Json, Message
 
 _TEXT_ONLY: Final = "this model reads text only"
@@ -90,12 +91,10 @@ class ToolResult(Form):
 def _failed(text: str) -> str:
     """A result that says that it failed, to the model and to whoever verifies calls.
 
-    Text becomes a field of a JSON object, as it is; an object gets one more field.
+    Text becomes a field of a JSON object, as it is; an object gets one more field, if it can be
+    written again: text may spell an infinite number or half a character.
     """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
+    value = plain_json(text)
     said = value if isinstance(value, dict) else {"content": text} if text else {}
     return json.dumps({**said, "is_error": True}, ensure_ascii=False)
 

@@ -173,6 +173,8 @@ async def test_tokens_are_counted_without_a_reply(api: Api) -> None:
         ([text('{"city": null}')], {"city": None, "is_error": True}),
         ([text('{"is_error": false}')], {"is_error": True}),
         ([text("[1]")], {"content": "[1]", "is_error": True}),
+        ([text('{"a": NaN}')], {"content": '{"a": NaN}', "is_error": True}),
+        ([text('{"a": "\\ud800"}')], {"content": '{"a": "\\ud800"}', "is_error": True}),
     ],
 )
 def test_a_result_that_failed_says_so_to_the_model_and_to_who_verifies(
