@@ -19,7 +19,7 @@ from agent.tools.format import Format
 from agent.tools.served import Served, Toolbox
 from agent.turn.ask import Ask, Renderer, count, held_to, render
 from agent.turn.held.constraint import Constraint
-from agent.turn.held.held import Held, Rest, hold_rest
+from agent.turn.held.held import Held, Rest, hold_rest, possible
 from agent.turn.own.allowed import Allowed
 from agent.turn.own.offer import offer, settle, shortened, unread
 from agent.watch.events import Events
@@ -129,11 +129,23 @@ class Prompts:
         called = Constraint("tools", calls=names, loose=frozenset(names))
         again = replace(ask, constraint=called)
         try:
-            held = await loop.run_in_executor(self._holding, held_to, again, self._compiler)
+            return (await loop.run_in_executor(self._holding, self._held_to_call, again)).held
         except InvalidError as cause:
             self._events.add("broken-call", f"it cannot be tried again: {cause.message}")
             return None
-        return held.held
+
+    def _held_to_call(self, ask: Ask) -> Ask:
+        """Compile what demands a call; a schema that cannot be kept to leaves the others kept to.
+
+        raises: InvalidError
+        """
+        try:
+            return held_to(ask, self._compiler)
+        except InvalidError:
+            if self._compiler is None:
+                raise
+            tools = possible(ask.tools or [], compiler=self._compiler)
+            return held_to(replace(ask, tools=tools), self._compiler)
 
     def _loop(self) -> asyncio.AbstractEventLoop:
         """The loop, to wait for a thread in. Raises: UnavailableError when they have ended."""

@@ -25,6 +25,7 @@ from agent.mcp.content import cut, result_of, tool_of
 from agent.mcp.http import http_transport
 from agent.mcp.settings import ToolServer
 from agent.mcp.stdio import stdio_transport
+from agent.tools.calls import plain_json
 from agent.tools.served import Result
 from streams.records import Json
 
@@ -130,10 +131,10 @@ class Connection:
         if client is None or self._broken.is_set() or name not in self.tools:
             why = self._why or self.standing.why or "it does not offer this tool now"
             return Result(f"{name} cannot be called now: {why}", "away")
-        try:
-            params = types.CallToolRequestParams(name=name, arguments=json.loads(arguments))
-        except (ValueError, RecursionError):  # such as a number of thousands of digits
+        read = plain_json(arguments)
+        if not isinstance(read, dict):  # such as an infinite number, or thousands of digits
             return Result(f"{name} was not called: its arguments cannot be read", "failed")
+        params = types.CallToolRequestParams(name=name, arguments=read)
         within_s = min(within_s, self.settings.timeout_s)
         try:
             async with asyncio.timeout(within_s):

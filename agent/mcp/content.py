@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from mcp import types
 
+from agent.tools.calls import written_object
 from agent.tools.served import Result
 from streams.records import Json
 
@@ -19,7 +20,10 @@ MAX_TOOL_BYTES: Final = 16 * 1024  # of a tool with its schema, likewise
 
 
 def tool_of(tool: types.Tool) -> Json | None:
-    """A tool as the chat template has it; None where it is too large, or no template reads it."""
+    """A tool as the chat template has it; None where it is too large, or no template reads it.
+
+    Nor is one whose schema has numbers that no JSON has: no turn could be recorded with it.
+    """
     properties = tool.input_schema.get("properties", {})
     if not isinstance(properties, dict) or not all(
         isinstance(p, dict) for p in properties.values()
@@ -33,7 +37,9 @@ def tool_of(tool: types.Tool) -> Json | None:
             "parameters": tool.input_schema,
         },
     }
-    return shown if len(json.dumps(shown)) <= MAX_TOOL_BYTES else None
+    if written_object(shown) is None or len(json.dumps(shown)) > MAX_TOOL_BYTES:
+        return None
+    return shown
 
 
 def result_of(told: types.CallToolResult, *, most_bytes: int) -> Result:

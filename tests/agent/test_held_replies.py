@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.constrain.contract import Compiler
+from agent.constrain.contract import Compiler, Grammar
 from agent.constrain.open import open_compiler
 from agent.errors import LostMaskError, QueueFullError
 from agent.tools.hermes import HERMES
@@ -92,6 +92,35 @@ async def test_what_the_client_allows_to_be_loose_is(
     assert (await api.chat(response_format=schema(unique, strict=False))).status == 200
 
 
+MORE: dict[str, Any] = {"properties": {"a": {"type": "string"}}, "required": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    "extra", [{"tool_choice": "required"}, {"response_format": {"type": "json_object"}}]
+)
+async def test_arguments_that_are_demanded_and_not_named_can_be_given(
+    start_api: StartApi, compiler: Compiler, extra: dict[str, Any]
+) -> None:
+    """Objects with more than what is named satisfy such a schema, so it is no bad one."""
+    api: Api = await start_api(compiler=compiler)
+    tool = {"type": "function", "function": {"name": "f", "parameters": MORE}}
+    assert (await api.chat(tools=[tool], **extra)).status == 200
+    grammar = api.engine.streams[0].request.grammar
+    assert grammar is not None
+    call = '<tool_call>{"name": "f", "arguments": {"a": "x", "b": 1}}</tool_call>'
+    assert follows(compiler, grammar, call)
+
+
+def follows(compiler: Compiler, grammar: Grammar, text: str) -> bool:
+    """Whether a text may be what a grammar demands."""
+    matcher = grammar.start()
+    for token in compiler._read_vocabulary().tokenize_bytes(text.encode()):  # type: ignore[attr-defined]
+        if not matcher.mask()[token]:
+            return False
+        matcher.take(token)
+    return True
+
+
 async def test_without_the_package_a_form_is_refused_by_name(api: Api) -> None:
     """And says what is missing; what asks for no form is answered."""
     error = await error_of(await api.chat(response_format={"type": "json_object"}), 400)
@@ -134,6 +163,28 @@ async def test_a_call_that_cannot_be_read_is_tried_again(
     assert "quickset_retried_tool_calls_total{" in told
     event = next(each for each in api.service.events if each.kind == "broken-call")
     assert event.text.endswith("".join(BROKEN[1:]))
+
+
+@pytest.mark.parametrize("parameters", [BAD, WIDE])
+async def test_a_bad_schema_of_one_tool_leaves_the_others_their_second_try(
+    start_api: StartApi, compiler: Compiler, parameters: dict[str, Any]
+) -> None:
+    """Each call is held to its own tool's; of the bad one, any object is a call."""
+    api: Api = await start_api(script=BROKEN, compiler=compiler)
+    api.engine.then = [CALL]
+    good = {"type": "function", "function": {"name": "weather", "parameters": CITY}}
+    bad = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    message = (await (await api.chat(tools=[bad, good])).json())["choices"][0]["message"]
+    assert [call["function"]["name"] for call in message["tool_calls"]] == ["weather"]
+    grammar = api.engine.streams[1].request.grammar
+    assert grammar is not None
+    for name, arguments, may in (
+        ("weather", '{"city": "Oslo", "days": 1}', True),
+        ("weather", '{"town": "Oslo"}', False),
+        ("f", '{"town": "Oslo"}', True),
+    ):
+        call = f'<tool_call>{{"name": "{name}", "arguments": {arguments}}}</tool_call>'
+        assert follows(compiler, grammar, call) == may
 
 
 CALLS = '<tool_call>{"name": "weather", "arguments": '

@@ -198,6 +198,21 @@ async def test_arguments_that_cannot_be_read_fail_no_reply(
     assert digits in text
 
 
+@pytest.mark.parametrize("name", ["find", "weather"])
+async def test_an_infinite_number_in_a_call_leaves_the_message_json(
+    start_api: StartApi, tiny_base: BaseModel, name: str
+) -> None:
+    """Clients of other languages refuse a whole response that has one number that JSON has not."""
+    box = Box({"weather": Result("weather was not called", "failed")})
+    call = f'<tool_call>{{"name": "{name}", "arguments": {{"city": 1e999}}}}</tool_call>'
+    scripts, compiler = (["Hm. ", call], ["Well."]), open_compiler(tiny_base)
+    api = await start(start_api, box, *scripts, compiler=compiler)
+    answer = await api.post("/v1/messages", asked_of("/v1/messages") | {"max_tokens": 30})
+    told = json.loads(await answer.text(), parse_constant=pytest.fail)
+    (called,) = [block["input"] for block in told["content"] if "input" in block]
+    assert called == {"arguments": '{"city": 1e999}'}
+
+
 def asked_of(path: str) -> dict[str, Any]:
     """A request of each API that offers a tool of the client's."""
     find = tool("find")["function"]

@@ -28,7 +28,9 @@ known; and once over a tiny real model). This page is written by them:
     CLIENTS_NPM=1 CLIENTS_AIDER=1 python -m tests.clients
 
 What a reply is held to (schemas, calls that must be made) is tried on the tiny real model, whose
-replies are noise: what comes out right there is the sampler's doing and not the model's.
+replies are noise: what comes out right there is the sampler's doing and not the model's. A tool's
+`strict: true` is kept to where a call is demanded; with the default choice, auto, a client gets the
+arguments as the model wrote them, and checks them (docs/API.md).
 
 | client | version | what was tried | outcome |
 |---|---|---|---|

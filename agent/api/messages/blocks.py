@@ -91,7 +91,8 @@ class ToolResult(Form):
 def _failed(text: str) -> str:
     """A result that says that it failed, to the model and to whoever verifies calls.
 
-    Text becomes a field of a JSON object, as it is; an object gets one more field.
+    Text becomes a field of a JSON object, as it is; an object gets one more field, if it can be
+    written again: text may spell an infinite number or half a character.
     """
     value = plain_json(text)
     said = value if isinstance(value, dict) else {"content": text} if text else {}

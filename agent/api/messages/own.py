@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from agent.api.messages.schema import McpToolResult, McpToolUse
+from agent.tools.calls import plain_json
 from agent.tools.served import Made
 
 
@@ -24,14 +25,26 @@ def own_use(made: Made) -> McpToolUse:
 def input_of(arguments: str) -> dict[str, Any]:
     """A call's arguments, which this API wants to be an object.
 
-    >>> input_of('{"a": 1}'), input_of("[1]"), input_of('{"a": ')
-    ({'a': 1}, {'arguments': [1]}, {'arguments': '{"a": '})
+    What cannot be written again, such as an infinite number, stays a text.
+
+    >>> input_of('{"a": 1}'), input_of("[1]"), input_of('{"a": '), input_of('{"a": 1e999}')
+    ({'a': 1}, {'arguments': [1]}, {'arguments': '{"a": '}, {'arguments': '{"a": 1e999}'})
     """
-    try:
-        value = json.loads(arguments)
-    except (ValueError, RecursionError):  # such as a number of thousands of digits
+    value = plain_json(arguments)
+    if value is None:
         value = arguments
     return value if isinstance(value, dict) else {"arguments": value}
+
+
+def text_of(arguments: str) -> str:
+    """The same as a stream tells it: as it was sampled, where that can be read.
+
+    >>> text_of('{"a":1}'), text_of("[1]")
+    ('{"a":1}', '{"arguments": [1]}')
+    """
+    if isinstance(plain_json(arguments), dict):
+        return arguments
+    return json.dumps(input_of(arguments), ensure_ascii=False)
 
 
 def own_result(made: Made) -> McpToolResult:

@@ -6,7 +6,7 @@ Knows the API's JSON; nothing of sockets.
 from collections.abc import Iterator
 
 from agent.api.messages.errors import anthropic_error
-from agent.api.messages.own import input_of, own_result, own_use
+from agent.api.messages.own import input_of, own_result, own_use, text_of
 from agent.api.messages.schema import (
     BlockDelta,
     BlockStart,
@@ -105,7 +105,7 @@ class MessageReply:
     def _own_use(self, part: Part, made: Made) -> Iterator[MessageEvent]:
         """A call of the agent's own tools, whole: its result is told as a block behind it."""
         yield self._begun(part, {**own_use(made), "input": {}})
-        yield self._arguments(part, made.arguments)
+        yield self._arguments(part, text_of(made.arguments))
         yield self._ended(part)
 
     def _as_object(self, text: str) -> str:

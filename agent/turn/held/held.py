@@ -7,11 +7,13 @@ Knows nothing of tokens, or of any API's JSON.
 """
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from itertools import takewhile
+from typing import Final, Literal
 
 from agent.constrain.contract import Compiler, Grammar
 from agent.constrain.source import Source, control, expression, json_of, literal, one_of, rules
@@ -22,6 +24,10 @@ from agent.turn.held.schema import crowded_part, faulty_part, of_arguments
 from streams import records
 from streams.records import Json
 from streams.turn import MAX_CONSTRAINT_CHARS
+
+# Of a processor, for all parts that are searched for a fault: each may take a good part of that, a
+# body has room for hundreds, and whoever else wants a reply held waits meanwhile.
+SEARCH_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,7 @@ def hold(
     form: Format,
     several: bool = True,
     begun: str = "",
+    clock: Callable[[], float] = time.thread_time,
 ) -> Held:
     """Compile what a reply must keep to. Takes its time, so not in the event loop.
 
@@ -76,6 +83,7 @@ def hold(
     several: whether more than one tool may be called
     begun: the message that the reply goes on with: where that is a beginning of the form, the
         message is held to it as a whole; else the reply is, alone
+    clock: of the time that the search for a fault may take, seconds
     raises: InvalidError, which names the parameter and what is wrong with it
     """
     if compiler is None:
@@ -95,12 +103,42 @@ def hold(
         grammar = _compiled(source, begun if constraint.text is not None else "", compiler)
     except GrammarError as cause:
         raise InvalidError(
-            f"{constraint.param}: {_fault(constraint, offered, compiler, cause)}",
+            f"{constraint.param}: {_fault(constraint, offered, compiler, cause, clock)}",
             param=constraint.param,
             code="invalid_value",
         ) from cause
     kind = "tool_call" if constraint.text is None else constraint.text.kind
     return Held(grammar, _told(kind, source))
+
+
+def possible(
+    tools: Sequence[Json], *, compiler: Compiler, clock: Callable[[], float] = time.thread_time
+) -> list[Json]:
+    """The same tools, but any object for arguments of those whose schemas cannot be kept to.
+
+    What is not known in time counts as such. Takes its time, so not in the event loop.
+
+    tools: in OpenAI's form
+    """
+    ends_s = clock() + SEARCH_S
+    told: list[Json] = []
+    for offered in tools:
+        schema = of_arguments(_tool(offered).schema)
+        if clock() >= ends_s or crowded_part(schema) or not _compiles(schema, compiler):
+            offered = {
+                **offered,
+                "function": {**offered["function"], "parameters": {"type": "object"}},
+            }
+        told.append(offered)
+    return told
+
+
+def _compiles(schema: Json, compiler: Compiler) -> bool:
+    try:
+        compiler.compile(rules(start=json_of(schema, loose=True, printed=True)))
+    except GrammarError:
+        return False
+    return True
 
 
 def _compiled(source: Source, begun: str, compiler: Compiler) -> Grammar:
@@ -182,9 +220,17 @@ def _crowded(constraint: Constraint, tools: Sequence[Tool]) -> str | None:
 
 
 def _fault(
-    constraint: Constraint, tools: Sequence[Tool], compiler: Compiler, cause: GrammarError
+    constraint: Constraint,
+    tools: Sequence[Tool],
+    compiler: Compiler,
+    cause: GrammarError,
+    clock: Callable[[], float],
 ) -> str:
-    """What is wrong, and where."""
+    """What is wrong, and where, as far as that is found in time."""
+    ends_s = clock() + SEARCH_S
+
+    def has_time() -> bool:
+        return clock() < ends_s
 
     def fault_of(source: Source) -> str | None:
         try:
@@ -202,12 +248,12 @@ def _fault(
         if alone is not None:
             return alone
     if text is not None and text.kind == "json_schema" and isinstance(text.body, dict):
-        found = faulty_part(text.body, partial(fails, text.loose))
+        found = faulty_part(text.body, partial(fails, text.loose), has_time)
         if found is not None:
             return f"{found.path}: {found.why}"
-    for tool in tools:
+    for tool in takewhile(lambda _: has_time(), tools):
         loose = tool.name in constraint.loose
-        found = faulty_part(of_arguments(tool.schema), partial(fails, loose))
+        found = faulty_part(of_arguments(tool.schema), partial(fails, loose), has_time)
         if found is not None:
             return f"the parameters of {tool.name!r}: {found.path}: {found.why}"
     return str(cause)

@@ -35,7 +35,8 @@ def of_arguments(parameters: Json | None) -> Json:
     """The schema of a tool's arguments: an object that has no properties but those that are named.
 
     What a function does not name it cannot take, and small models make properties up. One that
-    says nothing of parameters has none, as in OpenAI's API; {"type": "object"} is any object.
+    says nothing of parameters has none, as in OpenAI's API; {"type": "object"} is any object. Where
+    more are demanded than are named, others may come: no object would be valid else.
 
     >>> of_arguments(None) == of_arguments({}) == of_arguments({"properties": {}})
     True
@@ -43,15 +44,31 @@ def of_arguments(parameters: Json | None) -> Json:
     (False, {'type': 'object'})
     """
     schema: Json = {"type": "object"} | (parameters or {"properties": {}})
-    if "properties" in schema and not any(name in schema for name in _DECIDES):
+    if (
+        "properties" in schema
+        and not any(name in schema for name in _DECIDES)
+        and not _demands_others(schema)
+    ):
         schema["additionalProperties"] = False
     return schema
 
 
-def faulty_part(schema: Json, fails: Callable[[Json], str | None]) -> Faulty | None:
+def _demands_others(schema: Json) -> bool:
+    """Whether an object needs properties beside those that are named."""
+    named, required = schema["properties"], schema.get("required")
+    names = named.keys() if isinstance(named, dict) else set[str]()
+    needed = {name for name in required if isinstance(name, str)} if _lists(required) else set()
+    least = schema.get("minProperties")
+    return not needed <= names or (isinstance(least, int) and least > len(names))
+
+
+def faulty_part(
+    schema: Json, fails: Callable[[Json], str | None], has_time: Callable[[], bool]
+) -> Faulty | None:
     """Find the innermost part that fails as the whole schema does; None when that does not fail.
 
     fails: why a schema cannot be kept to; None: it can
+    has_time: whether to search on; otherwise what has been found so far is told
     """
     why = fails(schema)
     if why is None:
@@ -59,7 +76,7 @@ def faulty_part(schema: Json, fails: Callable[[Json], str | None]) -> Faulty | N
     shared: Json = {name: schema[name] for name in _SHARED if name in schema}
     path, tried = "schema", 0
     inner = iter(_parts(schema))
-    while tried < MAX_TRIED and (each := next(inner, None)) is not None:
+    while tried < MAX_TRIED and has_time() and (each := next(inner, None)) is not None:
         tried += 1
         name, part = each
         if fails({**shared, **part}) == why:

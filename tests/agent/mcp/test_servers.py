@@ -16,7 +16,10 @@ from pydantic import ValidationError
 
 pytest.importorskip("mcp", reason="mcp is not installed: pip install -e '.[mcp]'")
 
+from mcp import types
+
 from agent.mcp.connection import Connection
+from agent.mcp.content import tool_of
 from agent.mcp.servers import STOP_S, Servers
 from agent.mcp.settings import ToolServer
 from agent.mcp.stdio import stdio_transport
@@ -167,7 +170,9 @@ async def test_what_a_failure_says_is_bounded_in_bytes() -> None:
         assert box.status()["wicked"]["state"] == "up"  # the code of a lost connection is its own
 
 
-@pytest.mark.parametrize("arguments", ['{"x": ' + "1" * 5000 + "}", "[1]", "{"])
+@pytest.mark.parametrize(
+    "arguments", ['{"x": ' + "1" * 5000 + "}", '{"x": 1e999}', '{"x": "\\ud83d"}', "[1]", "{"]
+)
 async def test_arguments_that_cannot_be_read_are_no_call(arguments: str) -> None:
     """Such as a number of thousands of digits: the model is told, and the server is not asked."""
     with opened(wicked=program("wicked", "crash", allow=("act",))) as box:
@@ -175,6 +180,15 @@ async def test_arguments_that_cannot_be_read_are_no_call(arguments: str) -> None
         told = await box.call("act", arguments, within_s=30)
         assert (told.outcome, "arguments" in told.text) == ("failed", True)
         assert box.status()["wicked"]["state"] == "up"
+
+
+@pytest.mark.parametrize("limit", ["1e999", "NaN"])
+def test_a_schema_of_numbers_that_no_json_has_is_not_offered(limit: str) -> None:
+    """A turn with such a tool could not be recorded."""
+    schema = f'{{"type": "object", "properties": {{"x": {{"maximum": {limit}}}}}}}'
+    told = f'{{"name": "act", "inputSchema": {schema}}}'
+    assert tool_of(types.Tool.model_validate_json(told)) is None
+    assert tool_of(types.Tool.model_validate_json(told.replace(limit, "9"))) is not None
 
 
 async def test_a_call_without_its_time_is_no_sign_of_a_server_that_hangs() -> None:
