@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def api(_scripted: Live) -> Live:
 
 @pytest.fixture(scope="module")
 def _noise(tmp_path_factory: pytest.TempPathFactory, tiny_base: BaseModel) -> Iterator[Live]:
-    small = {"default_max_tokens": 16, "prefill_chunk_tokens": 8}
+    small: dict[str, Any] = {"default_max_tokens": 16, "prefill_chunk_tokens": 8}
     with live(tmp_path_factory.mktemp("real"), base=tiny_base, **small) as running:
         yield running
 

@@ -43,8 +43,10 @@ LACKING = {
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory: pytest.TempPathFactory, tiny_base: BaseModel) -> Iterator[Live]:
     """A model of noise, with room for a call that it must make: its texts end by chance alone."""
-    small = {"default_max_tokens": 3000, "default_temperature": 1.0, "prefill_chunk_tokens": 8}
-    with live(tmp_path_factory.mktemp("noisy"), base=tiny_base, **small) as running:
+    given: dict[str, Any] = {
+        "default_max_tokens": 3000, "default_temperature": 1.0, "prefill_chunk_tokens": 8,
+    }  # fmt: skip
+    with live(tmp_path_factory.mktemp("noisy"), base=tiny_base, **given) as running:
         yield running
 
 

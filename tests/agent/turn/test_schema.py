@@ -81,6 +81,9 @@ class SlowCompiler:
             raise GrammarError("Invalid type: strin")
         return cast(Grammar, None)  # nobody replies
 
+    def nested(self, grammar: str) -> str:
+        return grammar
+
     def control(self, text: str) -> int | None:  # noqa: ARG002
         return None
 
