@@ -61,6 +61,10 @@ class FakeResidents:
         return self.line.version
 
     @property
+    def served(self) -> tuple[str, ...]:
+        return self.line.served
+
+    @property
     def trial(self) -> Trial | None:
         return self.line.trial
 
