@@ -1,8 +1,8 @@
 """The outbox: records that reach the log because the transaction that made them committed.
 
 `put` writes a record beside what it tells of; `publish` appends what waits of a line, in order, and
-takes it out afterwards. A crash between the two appends it again, and the readers drop the second
-one by its id.
+takes it out afterwards. A crash between the two appends it again: readers drop the second one by
+its id, and where the last record counts, whoever sent it reads it again and tells what holds.
 """
 
 from collections.abc import Callable
