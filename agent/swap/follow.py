@@ -11,17 +11,17 @@ residents.py.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from agent.errors import SwapError
 from agent.swap.ahead import telling
-from agent.swap.decisions import Decisions
+from agent.swap.decisions import GOING_BACK, Decisions
 from agent.swap.spans import Spans
 from agent.swap.swapper import SupportsPromote, Swapper
-from agent.watch.events import Events
+from agent.watch.events import Events, Kind
 from agent.watch.metrics import Metrics
 from streams.backoff import Backoff
 from streams.errors import LogUnavailableError, RecordError
@@ -60,6 +60,7 @@ class Follower:
         line: str,
         base: str,
         put: Callable[[list[Outgoing]], Future[bool]],
+        left: Sequence[Outgoing] = (),
         events: Events,
         metrics: Metrics,
         forget: Callable[[Forgotten], None] = lambda _: None,
@@ -72,6 +73,7 @@ class Follower:
 
         base: name of the base model, which serves before the first rollout
         put: hands records to the spool (streams.spool.spool.Spool.put)
+        left: rollouts that earlier processes left in the spool
         forget: told whose words must be let go, at every start of all that were
         note: told what has become of each note
         clock: Unix seconds
@@ -83,7 +85,12 @@ class Follower:
         self._events, self._metrics, self.spans = events, metrics, Spans(tracer)
         self._swapper = Swapper(residents, spans=self.spans, events=events, metrics=metrics)
         self._told_ahead = telling(events, metrics)
-        self.decisions = Decisions(line, base=base, clock=clock)
+        gone_back = _gone_back(left, line)
+        self.decisions = Decisions(line, base=base, left=gone_back, clock=clock)
+        for rollout in gone_back:
+            told = f"{rollout.who} took {rollout.version} back into service"
+            kind: Kind = "reset" if rollout.verb == "reset" else "rollback"
+            events.add(kind, f"{told} before this start, and the log may not know: it stands")
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}  # of the log, when it was begun to be read
         self._away: str | None = None
@@ -241,3 +248,14 @@ class Follower:
             if not self._swapper.is_due(line):
                 return
             self._swapper.swap(line)
+
+
+def _gone_back(left: Sequence[Outgoing], line: str) -> list[Rollout]:
+    """Return the rollbacks and resets of a line among rollouts that were left in the spool."""
+    found: list[Rollout] = []
+    for sent in left:
+        with suppress(RecordError):  # the follower tells of it, when it comes with the log
+            record = decode(sent.value)
+            if isinstance(record, Rollout) and record.line == line and record.verb in GOING_BACK:
+                found.append(record)
+    return found

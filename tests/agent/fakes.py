@@ -119,6 +119,7 @@ class FakeSpool:
 
     def __init__(self) -> None:
         self.records: list[Outgoing] = []
+        self.left: list[Outgoing] = []
         self.forgotten: list[tuple[str, int]] = []
         self.keeps = True
 
