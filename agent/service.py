@@ -76,6 +76,9 @@ class SupportsServing(SupportsPromote, SupportsLend, Protocol):
 class Spool(Protocol):
     """What is needed of streams.spool.spool.Spool."""
 
+    @property
+    def left(self) -> Sequence[Outgoing]: ...  # rollouts of earlier processes
+
     def put(self, records: list[Outgoing]) -> Future[bool]: ...
 
     def depth(self) -> Depth: ...
@@ -140,6 +143,7 @@ class AgentService:
             line=settings.line,
             base=base.name,
             put=spool.put,
+            left=spool.left,
             events=self.events,
             metrics=self.metrics,
             forget=self._forget,

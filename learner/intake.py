@@ -1,7 +1,7 @@
 """Turns entries of the log into rows: each turn linked, judged and accounted for exactly once.
 
 Everything that one poll brought is used in one transaction, with the offsets that say so: a crash
-repeats nothing and loses nothing. A record that was used before changes nothing, and one that
+repeats nothing and loses nothing. A record that was used before changes nothing here, and one that
 cannot be used goes to the dead letters with the cause, without stopping those behind it. Passed
 over are turns, feedback and rollouts of other lines, which their own learners use, and what was
 said by a principal who is forgotten.
@@ -100,13 +100,14 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
     raises: ConflictError when another reader has used them: roll back and subscribe again
     """
     newest_ms, group = 0, group_of(rules.line)
+    repeated: dict[str, tuple[Note, Entry]] = {}  # by note, where its last record was used before
     moments = forget.moments(session)
     for entry in entries:
         if _is_forgotten(entry, moments) or _is_of_another_line(entry, rules.line):
             continue  # not even as a dead letter
         try:
             record = decode(entry.value)
-            _use_whole(session, record, entry, rules)
+            used = _use_whole(session, record, entry, rules)
         except (RecordError, LedgerError, IntegrityError, *FAULTS) as cause:
             _to_dead_letters(session, entry, cause, rules)
             continue
@@ -114,24 +115,35 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
             newest_ms = max(newest_ms, record.created_ms)
         elif isinstance(record, Forgotten):
             moments = forget.moments(session)
+        elif isinstance(record, Note):
+            repeated.pop(record.note, None)
+            if not used:
+                repeated[record.note] = (record, entry)
+    for note, entry in repeated.values():
+        notes.tell_again(session, note, f"{entry.partition.number}@{entry.offset}")
     _close_idle(session, rules.line, newest_ms - rules.idle_close_ms)
     offsets.advance(session, group, entries)
 
 
-def _use_whole(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
+def _use_whole(session: Session, record: Record, entry: Entry, rules: Rules) -> bool:
     """Use a record; one that cannot be used leaves nothing behind, and may be sent again.
 
     Where another learner wrote the same row meanwhile, the row is found at the second try.
+
+    returns: False when it was used before
     """
-    for last in (False, True):
-        try:
-            with session.begin_nested():
-                if offsets.first_time(session, group_of(rules.line), entry):
-                    _use(session, record, entry, rules)
-            return
-        except IntegrityError:
-            if last:
-                raise
+    try:
+        return _use_once(session, record, entry, rules)
+    except IntegrityError:
+        return _use_once(session, record, entry, rules)
+
+
+def _use_once(session: Session, record: Record, entry: Entry, rules: Rules) -> bool:
+    with session.begin_nested():
+        new = offsets.first_time(session, group_of(rules.line), entry)
+        if new:
+            _use(session, record, entry, rules)
+    return new
 
 
 def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:

@@ -6,10 +6,15 @@ Knows nothing of weights, or of which version should serve. Any thread may ask a
 import threading
 from collections.abc import Mapping
 from itertools import islice
+from typing import Final
 
 from agent.errors import UnknownVersionError
 from streams.line.line import Line
 from streams.records import Candidate, Mask, Recipe, Rollout, canonical_json, decode
+
+# A line's versions that are remembered as decided on: only what was announced last counts, and it
+# was decided on lately, if at all.
+DECIDED: Final = 100
 
 
 class Book:
@@ -21,6 +26,7 @@ class Book:
         self._masks: dict[str, Mask] = {}
         self._recipes: dict[str, Recipe] = {}
         self._announced: dict[str, Recipe] = {}  # line → what may be decided for next
+        self._decided: dict[str, dict[str, None]] = {}  # line → what was decided on, newest last
         self._whole = {base}  # versions whose chain is known to be complete
         self._lock = threading.Lock()
 
@@ -40,17 +46,27 @@ class Book:
             self._recipes[recipe.version] = recipe
 
     def announce(self, candidate: Candidate) -> None:
-        """Know what may be decided for next on a line, or that nothing may. raises: RecordError."""
+        """Know what may be decided for next on a line, or that nothing may. raises: RecordError.
+
+        Topics have no common order: what was announced may have been decided on already.
+        """
         recipe = decode(canonical_json(candidate.recipe)) if candidate.recipe else None
-        if isinstance(recipe, Recipe):
+        decided = self._decided.get(candidate.line, {})
+        if isinstance(recipe, Recipe) and recipe.version not in decided:
             self._announced[candidate.line] = recipe
         else:
             self._announced.pop(candidate.line, None)
 
     def decide(self, rollout: Rollout) -> None:
         """Take it that what was announced has been decided on, if this is what a change says."""
+        decided = self._decided.setdefault(rollout.line, {})
+        for version in filter(None, (rollout.version, rollout.candidate)):
+            decided.pop(version, None)
+            decided[version] = None
+        for oldest in list(islice(decided, max(0, len(decided) - DECIDED))):
+            del decided[oldest]
         announced = self._announced.get(rollout.line)
-        if announced is not None and announced.version in (rollout.version, rollout.candidate):
+        if announced is not None and announced.version in decided:
             del self._announced[rollout.line]
 
     def ahead(self, line: Line) -> Recipe | None:

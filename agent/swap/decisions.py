@@ -3,6 +3,7 @@
 What goes back, a rollback or a reset, is in force from the moment it is intended: until the log has
 it, it stands on top of whatever the log says. If somebody else's change reached the log first, it
 is made again behind that change, because the version it took back may be what the change stands on.
+So is what an earlier process intended, as long as it waits on this machine's disk.
 
 Any thread may ask. Knows nothing of weights or recipes (agent.swap.book), or of how records are
 read and written.
@@ -11,7 +12,7 @@ read and written.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -20,20 +21,32 @@ from streams.line import verbs
 from streams.line.line import Line
 from streams.line.offer import prove_seen
 from streams.line.verbs import Audit
-from streams.records import Rollout
+from streams.records import Rollout, Verb
 
+GOING_BACK: Final[frozenset[Verb]] = frozenset({"rollback", "reset"})  # in force ahead of the log
 CHANGES: Final = 50  # the last ones that are kept: two screens of an audit
 
 
 class Decisions:
     """The line that this agent serves."""
 
-    def __init__(self, line: str, *, base: str, clock: Callable[[], float] = time.time) -> None:
-        """Begin with the base. clock: Unix seconds."""
+    def __init__(
+        self,
+        line: str,
+        *,
+        base: str,
+        left: Sequence[Rollout] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Begin with the base.
+
+        left: what an earlier process intended and the log may not have, oldest first
+        clock: Unix seconds
+        """
         self._clock = clock
         self._lock = threading.Lock()
         self._line, self._base = Line(line, (base,)), base
-        self._unwritten: list[Rollout] = []  # what the log does not have yet
+        self._unwritten = list(left)  # what the log does not have yet
         self._changes: deque[Rollout] = deque(maxlen=CHANGES)  # that counted, oldest first
 
     @property
@@ -61,8 +74,8 @@ class Decisions:
             if self._line is before:
                 return None
             self._changes.append(rollout)
-            if not self._unwritten:
-                return None
+            if not self._unwritten or rollout.seq < min(each.seq for each in self._unwritten):
+                return None  # nothing is ours, or it is from before what was left to us
             if rollout.id == self._unwritten[0].id:
                 del self._unwritten[0]
                 return None

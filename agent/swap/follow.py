@@ -11,17 +11,18 @@ residents.py.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from typing import Final
 
 from agent.errors import SwapError
 from agent.swap.ahead import telling
-from agent.swap.decisions import Decisions
+from agent.swap.decisions import GOING_BACK, Decisions
 from agent.swap.spans import Spans
 from agent.swap.swapper import SupportsPromote, Swapper
-from agent.watch.events import Events
+from agent.watch.events import Events, Kind
 from agent.watch.metrics import Metrics
 from streams.backoff import Backoff
 from streams.errors import LogUnavailableError, RecordError
@@ -50,6 +51,11 @@ class Following:
     line: Line
 
 
+# What an operator took back before a start is made again behind what came first, if it is as young:
+# a host that comes back after days knows nothing of what was decided meanwhile.
+STANDS_S: Final = 3600.0
+
+
 class Follower:
     """Drives the resident versions from the log; `start` and `stop` it once."""
 
@@ -61,6 +67,7 @@ class Follower:
         line: str,
         base: str,
         put: Callable[[list[Outgoing]], Future[bool]],
+        left: Sequence[Outgoing] = (),
         events: Events,
         metrics: Metrics,
         forget: Callable[[Forgotten], None] = lambda _: None,
@@ -73,6 +80,7 @@ class Follower:
 
         base: name of the base model, which serves before the first rollout
         put: hands records to the spool (streams.spool.spool.Spool.put)
+        left: rollouts that earlier processes left in the spool
         forget: told whose words must be let go, at every start of all that were
         note: told what has become of each note
         clock: Unix seconds
@@ -84,7 +92,15 @@ class Follower:
         self._events, self._metrics, self.spans = events, metrics, Spans(tracer)
         self._swapper = Swapper(residents, spans=self.spans, events=events, metrics=metrics)
         self._told_ahead = telling(events, metrics)
-        self.decisions = Decisions(line, base=base, clock=clock)
+        gone_back = _gone_back(left, line)
+        since_ms = int((clock() - STANDS_S) * 1000)
+        stand = [each for each in gone_back if each.created_ms >= since_ms]
+        self.decisions = Decisions(line, base=base, left=stand, clock=clock)
+        for rollout in gone_back:
+            told = f"{rollout.who} took {rollout.version} back into service"
+            kind: Kind = "reset" if rollout.verb == "reset" else "rollback"
+            ends = "it stands" if rollout in stand else "too long ago to be made again"
+            events.add(kind, f"{told} before this start, and the log may not know: {ends}")
         self._positions: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}  # of the log, when it was begun to be read
         self._away: str | None = None
@@ -248,3 +264,14 @@ class Follower:
             if not self._swapper.is_due(line):
                 return
             self._swapper.swap(line)
+
+
+def _gone_back(left: Sequence[Outgoing], line: str) -> list[Rollout]:
+    """Return the rollbacks and resets of a line among rollouts that were left in the spool."""
+    found: list[Rollout] = []
+    for sent in left:
+        with suppress(RecordError):  # the follower tells of it, when it comes with the log
+            record = decode(sent.value)
+            if isinstance(record, Rollout) and record.line == line and record.verb in GOING_BACK:
+                found.append(record)
+    return found

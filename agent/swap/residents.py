@@ -86,6 +86,11 @@ class Residents:
         return self._line.version
 
     @property
+    def served(self) -> Sequence[str]:
+        """The versions that have served here, oldest first, what was taken back left out."""
+        return self._line.served
+
+    @property
     def building(self) -> bool:
         """A version that shall serve is being built, on a core of its own."""
         return self._building

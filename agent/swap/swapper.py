@@ -9,7 +9,8 @@ Knows nothing of the log.
 
 import logging
 import time
-from typing import Final, Protocol
+from collections.abc import Collection
+from typing import Protocol
 
 from agent.swap.ahead import Told
 from agent.swap.book import Book
@@ -17,10 +18,7 @@ from agent.swap.spans import Spans
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams.line.line import Line, Trial
-from streams.records import Recipe, Verb
-
-# The verbs that go back along the versions that served.
-_BACK: Final[frozenset[Verb]] = frozenset({"rollback", "reset"})
+from streams.records import Recipe
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,6 +28,14 @@ class SupportsPromote(Protocol):
 
     @property
     def serving(self) -> str: ...
+
+    @property
+    def served(self) -> Collection[str]:
+        """What has served here and was not taken back, what serves too."""
+
+    @property
+    def resident(self) -> Collection[str]:
+        """What is in memory."""
 
     @property
     def trial(self) -> Trial | None: ...
@@ -85,8 +91,8 @@ class Swapper:
         """Build the version that a line decided aside, prove it, flip; or note why not."""
         before, began_s = self._residents.serving, time.monotonic()
         try:
-            self._keep_previous(line, before)
-            self._residents.promote(line.version, back=line.verb in _BACK)
+            self._keep_previous(line)
+            self._residents.promote(line.version, back=self._is_taken_back(line))
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
             self.count_failure(line.version, cause)
@@ -141,15 +147,24 @@ class Swapper:
             return "its recipe or mask is missing"
         return None
 
-    def _keep_previous(self, line: Line, before: str) -> None:
+    def _is_taken_back(self, line: Line) -> bool:
+        """Whether what serves here has been taken back: another change may have come since."""
+        return self._residents.serving not in line.served
+
+    def _keep_previous(self, line: Line) -> None:
         """Take the previous version on the way, so that a rollback finds it in memory.
 
-        It is there already, unless this agent leaps: at its start, or after it was away.
+        It is there already, unless this agent leaps: at its start, or after it was away. Whatever
+        is gone back to, or is in memory, serves at once.
         """
-        if line.verb in _BACK or line.previous in (None, before):
+        residents, previous = self._residents, line.previous
+        if previous in (None, residents.serving) or line.version in residents.resident:
+            return
+        back = self._is_taken_back(line)
+        if back and (line.version in residents.served or previous not in residents.resident):
             return
         try:
-            self._residents.promote(line.previous)
+            residents.promote(previous, back=back)
         except Exception:
             # What serves is another question; a rollback will say this again.
-            _LOG.warning("the previous version %s cannot be built", line.previous)
+            _LOG.warning("the previous version %s cannot be built", previous)

@@ -195,6 +195,22 @@ def removed(session: Session, record: Note) -> None:
         session.add(row)
 
 
+def tell_again(session: Session, record: Note, moment: str) -> None:
+    """Tell agents what a note is now, where they have read another record of it a second time.
+
+    With them its last record counts, and a crash may put an old one behind a newer one.
+
+    moment: names this reading among others of the note
+    """
+    row = session.get(NoteRow, record.note)
+    if row is None:
+        if record.text and record.state == "active":
+            gone = {"id": id_of(record.note, "gone", moment), "state": "removed", "text": ""}
+            _send(session, record.model_copy(update=gone))
+    elif (row.state, row.text) != (record.state, record.text):
+        publish(session, row, moment)
+
+
 def retire(session: Session, id: str, *, version: int, moment: str) -> None:
     """Take a note out of prompts, since a version's weights hold what it says.
 
@@ -248,5 +264,9 @@ def publish(session: Session, row: NoteRow, moment: str) -> None:
         version=row.version,
         created_ms=row.created_ms,
     )
-    outbox.put(session, "notes", row.id, record, line=row.line)
-    offsets.pass_over(session, group_of(row.line), "notes", record.id)
+    _send(session, record)
+
+
+def _send(session: Session, record: Note) -> None:
+    outbox.put(session, "notes", record.note, record, line=record.line)
+    offsets.pass_over(session, group_of(record.line), "notes", record.id)

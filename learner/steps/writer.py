@@ -38,10 +38,19 @@ class Writer:
             yield session
 
     def publish(self) -> None:
-        """Append what committed transactions owe the log; what fails is owed on."""
+        """Append what committed transactions owe the log; what fails is owed on.
+
+        raises: LeaseLostError when this process is not the line's learner any more
+        """
         if self._owes_log:
             parts = self._parts
-            outbox.publish(parts.store, parts.log, parts.settings.line, told=self._told)
+            outbox.publish(
+                parts.store,
+                parts.log,
+                parts.settings.line,
+                prove=parts.lease.check,
+                told=self._told,
+            )
             self._owes_log = False
 
     def renew(self) -> None:

@@ -141,6 +141,16 @@ class SpoolFile:
             return None
         return Batch(records, self._in_flight, damaged)
 
+    def waiting(self, topic: Topic) -> list[Outgoing]:
+        """Return a topic's records that still have to reach the log, oldest first.
+
+        raises: sqlite3.Error when they cannot be read now
+        """
+        if not self.num_records:
+            return []
+        with closing(table.read(self._open(), behind=self._drained, topic=topic)) as rows:
+            return [record for _, record in rows if record is not None]
+
     def release(self, batch: Batch, *, drained: bool) -> None:
         """Say whether a batch that `peek` returned has reached the log.
 

@@ -31,6 +31,7 @@ from streams.log.contract import Log, Outgoing
 from streams.records import speaker
 from streams.settings import StreamsSettings
 from streams.spool.folder import open_files
+from streams.spool.table import ERRORS
 
 # Appended to the log at once: large enough to hide its round trip, small beside its limits.
 BATCH_RECORDS = 256
@@ -81,6 +82,7 @@ class Spool:
         self._max_record_bytes = settings.max_record_bytes
         # What is drained: other folders first, which dead processes have left, then our own.
         self._files = open_files(folder, settings)
+        self.left = self._read_left()  # rollouts of earlier processes, before any is drained
         # Two locks: the files' is held while the disk syncs, the callers' never for long.
         self._disk = threading.RLock()
         self._work = threading.Condition(self._disk)  # there is something to drain
@@ -162,6 +164,13 @@ class Spool:
         self._drainer.join()
         for file in self._files:
             file.close()
+
+    def _read_left(self) -> list[Outgoing]:
+        try:
+            return [record for file in self._files for record in file.waiting("rollouts")]
+        except (*ERRORS, OSError):  # they reach the log, and are not known before it has them
+            _log.exception("what waits in the spool cannot be read now")
+            return []
 
     def _measure(self) -> tuple[int, int, int]:
         """Return what waits, the disk that the files use, and what our own has dropped."""

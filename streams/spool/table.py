@@ -94,17 +94,19 @@ def insert(connection: sqlite3.Connection, number: int, record: Outgoing) -> Non
 
 
 def read(
-    connection: sqlite3.Connection, *, behind: int
+    connection: sqlite3.Connection, *, behind: int, topic: Topic | None = None
 ) -> Generator[tuple[int, Outgoing | None], None, None]:
     """Yield the records behind a number, oldest first, each with its own number.
 
     One that was damaged since is None.
+
+    topic: the only one; None: all
     """
     query = (
         "SELECT number, checksum, topic, key, id, value FROM waiting WHERE number > ?"
-        " ORDER BY number"
+        " AND topic = COALESCE(?, topic) ORDER BY number"
     )
-    with closing(connection.execute(query, (behind,))) as rows:
+    with closing(connection.execute(query, (behind, topic and topic.encode()))) as rows:
         for number, checksum, *parts in rows:
             whole = all(isinstance(part, bytes) for part in parts) and checksum == _checksum(parts)
             yield number, _record(*parts) if whole else None

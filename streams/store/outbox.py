@@ -1,8 +1,8 @@
 """The outbox: records that reach the log because the transaction that made them committed.
 
 `put` writes a record beside what it tells of; `publish` appends what waits of a line, in order, and
-takes it out afterwards. A crash between the two appends it again, and the readers drop the second
-one by its id.
+takes it out afterwards. A crash between the two appends it again: readers drop the second one by
+its id, and where the last record counts, whoever sent it reads it again and tells what holds.
 """
 
 from collections.abc import Callable
@@ -31,15 +31,23 @@ def put(session: Session, topic: Topic, key: str, record: Record, *, line: str) 
 
 
 def publish(
-    store: Store, log: Log, line: str, *, told: Callable[[Outgoing], None] = lambda _: None
+    store: Store,
+    log: Log,
+    line: str,
+    *,
+    prove: Callable[[Session], object] = lambda _: None,
+    told: Callable[[Outgoing], None] = lambda _: None,
 ) -> int:
     """Append what waits in a line's outbox, oldest first, and take it out.
 
     Only the holder of the line's lease may publish: two at once would append everything twice.
 
+    prove: raises, right before each append, when the line's lease is somebody else's by now: behind
+        what the next holder has appended, an old announcement would be the last that counts
     told: takes each once it is in the log
     returns: number of records appended
-    raises: LogUnavailableError (what was not appended still waits), StoreUnavailableError
+    raises: LogUnavailableError (what was not appended still waits), StoreUnavailableError, and what
+        `prove` raises
     """
     published = 0
     while True:
@@ -52,6 +60,8 @@ def publish(
             Outgoing(topic=row.topic, key=row.key, id=row.id, value=row.value)  # type: ignore[arg-type]
             for row in rows
         ]
+        with store.transaction() as session:
+            prove(session)
         log.append(sent)
         for record in sent:
             told(record)

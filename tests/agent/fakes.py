@@ -61,6 +61,10 @@ class FakeResidents:
         return self.line.version
 
     @property
+    def served(self) -> tuple[str, ...]:
+        return self.line.served
+
+    @property
     def trial(self) -> Trial | None:
         return self.line.trial
 
@@ -115,6 +119,7 @@ class FakeSpool:
 
     def __init__(self) -> None:
         self.records: list[Outgoing] = []
+        self.left: list[Outgoing] = []
         self.forgotten: list[tuple[str, int]] = []
         self.keeps = True
 

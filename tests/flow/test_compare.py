@@ -24,7 +24,7 @@ async def test_versions_answer_side_by_side(
         as_last, version = await here.chat(question)
         assert version == last
         await here.service.steering.rollback("ann", "so that the newest is not in memory")
-        assert last not in here.service.residents.resident  # type: ignore[attr-defined]
+        assert last not in here.service.residents.resident
         port = str(console_of(here).console_port)
         command = ["versions", "diff", "0", last[:8], "-p", "Hello?", "--max-tokens", "12"]
         command += ["--console-port", port, "--json"]
@@ -36,7 +36,7 @@ async def test_versions_answer_side_by_side(
         (pair,) = told["answers"]
         assert (pair["a"]["text"], pair["b"]["text"]) == (as_base, as_last)
         assert {version for _, version in beside} == {first}
-        resident = set(here.service.residents.resident)  # type: ignore[attr-defined]
+        resident = set(here.service.residents.resident)
         assert resident == {base, first}
 
 

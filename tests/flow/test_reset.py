@@ -60,7 +60,7 @@ async def test_a_reset_is_the_base_bit_for_bit(
         assert (now["version"], now["previous"], now["learning"]) == (base, None, False)
         assert now["sha256"] == files.sha256 == await here.digest(base)
         assert files.version == base
-        assert here.service.residents.resident == [base]  # type: ignore[attr-defined]
+        assert here.service.residents.resident == [base]
         assert (await here.chat([{"role": "user", "content": "Hello?"}]))[1] == base
         # a second time changes nothing, and proves the same
         again, changed = await asyncio.to_thread(

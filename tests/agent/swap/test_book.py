@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from agent.errors import UnknownVersionError
-from agent.swap.book import Book
+from agent.swap.book import DECIDED, Book
 from streams.errors import UnreadableRecordError
+from streams.line import verbs
 from streams.line.line import Line, Trial
+from streams.line.verbs import Audit
 from streams.model.open import BaseModel
 from streams.records import Candidate, Recipe, encode
 from tests.agent.lineage import Lineage, promotion
@@ -69,6 +71,30 @@ def test_what_was_announced_may_be_decided_for_until_it_is_or_is_withdrawn(
     book.announce(announced(second))
     assert book.ahead(at_base) is None
     assert book.ahead(at_base.take(promoted)) == second
+
+
+def test_what_was_decided_on_before_it_was_announced_is_not_ahead(tiny_base: BaseModel) -> None:
+    """An agent that starts may read a rollout first: what was rolled back is not built again."""
+    lineage, book = Lineage(tiny_base), Book(tiny_base.name)
+    first, second = lineage.next(), lineage.next()
+    book.add_mask(lineage.mask)
+    at_base, audit = Line("main", (tiny_base.name,)), Audit("ann", "worse", 1, "a")
+    promoted = promotion(1, first.version, tiny_base.name)
+    back = verbs.rollback(at_base.take(promoted), audit)
+    for rollout in (promoted, back):
+        book.decide(rollout)
+    book.announce(announced(first))
+    book.add_recipe(first)
+    after = at_base.take(promoted).take(back)
+    assert book.ahead(after) is None
+    other = second.model_copy(update={"parent": tiny_base.name})
+    book.announce(announced(other))
+    assert book.ahead(after) == other
+    for number in range(1, DECIDED + 1):
+        book.decide(promotion(number, f"v{number}", tiny_base.name))
+    assert book.ahead(after) == other
+    book.announce(announced(first))
+    assert book.ahead(after) == first  # so long ago is remembered no more
 
 
 def test_another_lines_candidate_leaves_this_lines_as_it_is(tiny_base: BaseModel) -> None:

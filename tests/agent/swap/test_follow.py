@@ -3,7 +3,7 @@
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.errors import NoPreviousError, SwapError
-from agent.swap.follow import Follower
+from agent.swap.follow import STANDS_S, Follower
 from agent.turn.assign import assign
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
@@ -114,7 +114,7 @@ class BreakableSubscription:
 class Bench:
     """A follower between a real log and fake versions."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, left: Sequence[Rollout] = ()) -> None:
         self.log = SqliteLog(folder / "log.db")
         self.breakable = BreakableLog(self.log)
         self.versions, self.events, self.metrics = Versions(), Events(), Metrics()
@@ -126,6 +126,7 @@ class Bench:
             line="main",
             base="base",
             put=lambda records: self.put(records),
+            left=[outgoing("rollouts", each.line, each) for each in left],
             events=self.events,
             metrics=self.metrics,
             clock=lambda: 1.0,
@@ -338,6 +339,72 @@ def test_a_rollback_that_comes_second_is_written_again(bench: Bench) -> None:
     assert (line.seq, line.version) == (3, "base")
     assert bench.versions.serving == "base"
     assert B.version not in bench.versions.promoted
+
+
+def gone_back(seq: int, version: str, *, line: str = "main") -> Rollout:
+    """The record of an operator who went back."""
+    values = {"verb": "rollback", "who": "ann", "id": f"back{seq}", "line": line}
+    return rollout(seq, version).model_copy(update=values)
+
+
+@pytest.mark.parametrize("came_first", [True, False])
+def test_a_rollback_in_the_spool_stands_over_a_restart(tmp_path: Path, came_first: bool) -> None:
+    """It is made again behind a promotion that reached the log first, and else is not.
+
+    Left of other lines, or no rollback, is nothing of this one.
+    """
+    back = gone_back(3, A.version)
+    left = [gone_back(1, "base", line="other"), back, rollout(9, C.version)]
+    bench = Bench(tmp_path, left=left)
+    bench.publish(MASK, A, B, C, rollout(1, A.version), rollout(2, B.version))
+    if came_first:
+        bench.publish(rollout(3, C.version))
+    else:
+        bench.publish(back, rollout(4, C.version))
+    held: list[Outgoing] = []
+    bench.put = lambda records: held.extend(records) or Future()  # type: ignore[func-returns-value]
+    bench.follower.start()
+    bench.versions.wait(A.version if came_first else C.version)
+    assert bench.kinds()[0] == "rollback"
+    bench.publish(back)  # what the spool drains, a second time in the one case
+    bench.log.append(held)
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    line = bench.follower.following().line
+    assert (line.seq, line.version) == (4, A.version if came_first else C.version)
+    assert len(held) == came_first
+    assert (C.version in bench.versions.promoted) is not came_first
+    bench.follower.stop()
+    bench.log.close()
+
+
+def test_a_rollback_in_the_spool_is_in_force_before_the_log_has_it(tmp_path: Path) -> None:
+    """What it took back does not serve again meanwhile, and is not built."""
+    bench = Bench(tmp_path, left=[gone_back(3, A.version), gone_back(4, "base")])
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.wait(lambda: bench.follower.following().caught_up)
+    assert (bench.versions.promoted, bench.versions.serving) == ([], "base")
+    assert bench.follower.decisions.unwritten == 2
+    bench.publish(gone_back(3, A.version), gone_back(4, "base"))
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert bench.follower.following().line.seq == 4
+    bench.follower.stop()
+    bench.log.close()
+
+
+def test_a_rollback_of_days_ago_is_told_and_not_made_again(tmp_path: Path) -> None:
+    """Whatever was decided since then, its host cannot know."""
+    old = gone_back(3, A.version)
+    old = old.model_copy(update={"created_ms": -int(2 * STANDS_S * 1000)})
+    bench = Bench(tmp_path, left=[old])
+    bench.publish(MASK, A, B, C, rollout(1, A.version), rollout(2, B.version))
+    bench.publish(rollout(3, C.version), old)
+    bench.follower.start()
+    bench.versions.wait(C.version)
+    assert bench.kinds()[0] == "rollback"
+    assert bench.follower.decisions.unwritten == 0
+    bench.follower.stop()
+    bench.log.close()
 
 
 def test_two_operators_who_take_back_the_same_version_take_it_back_once(bench: Bench) -> None:

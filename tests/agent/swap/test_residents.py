@@ -8,12 +8,19 @@ import torch
 from agent.engine.contract import serving
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
 from agent.swap.residents import Residents
+from agent.swap.spans import Spans
+from agent.swap.swapper import Swapper
+from agent.watch.events import Events
+from agent.watch.metrics import Metrics
 from kernels.open import open_backend
+from streams.line import verbs
 from streams.line.line import Line, Trial
 from streams.line.variant import Variant
+from streams.line.verbs import Audit
 from streams.model.open import BaseModel
 from streams.model.weights import weights_digest
 from streams.records import Mask, Recipe
+from streams.trace.contract import NO_TRACER
 from tests.agent.lineage import LAYERS, MODULES, Lineage
 
 
@@ -195,6 +202,58 @@ def test_an_earlier_version_that_is_promoted_again_has_the_one_before_it_in_memo
         residents.promote(version)
     assert second in residents.resident
     assert [residents.rollback() for _ in range(2)] == [second, first]
+
+
+class Watched:
+    """Residents that note which version was taken into service."""
+
+    def __init__(self, residents: Residents) -> None:
+        self.residents, self.taken = residents, list[str]()
+
+    def promote(self, version: str, *, back: bool = False) -> None:
+        self.residents.promote(version, back=back)
+        self.taken.append(version)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.residents, name)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("later", ["nothing", "start", "promote"])
+def test_a_rollback_is_followed_at_once_whatever_was_decided_after_it(
+    residents: Residents, lineage: Lineage, steps: int, later: str
+) -> None:
+    """An agent that reads both together serves neither what was taken back nor what nobody chose.
+
+    A version that was promoted since is built while the one before it serves, if that is in memory.
+    """
+    first, second, third, fourth = names(lineage)
+    watched, audit = Watched(residents), Audit("ann", "worse", 1, "a")
+    swapper = Swapper(
+        watched,  # type: ignore[arg-type]  # residents by delegation
+        spans=Spans(NO_TRACER),
+        events=Events(),
+        metrics=Metrics(),
+    )
+    line = residents._line
+    for version in (first, second, third):
+        line = line.take(verbs.promote(line, version, audit))
+        swapper.swap(line)
+    watched.taken.clear()
+    for _ in range(steps):
+        line = line.take(verbs.rollback(line, audit))
+    back = line.version
+    if later == "start":
+        line = line.take(verbs.start(line, fourth, audit, share=0.1))
+    elif later == "promote":
+        line = line.take(verbs.promote(line, fourth, audit))
+    swapper.swap(line)
+    assert not swapper.is_due(line)
+    if later != "promote":
+        assert (watched.taken, residents.served) == ([back], line.served)
+    else:
+        assert watched.taken == ([back, fourth] if steps == 1 else [fourth])
+    assert third not in residents.resident or (later, steps) == ("promote", 2)
 
 
 def test_the_previous_version_is_flipped_to_without_building(

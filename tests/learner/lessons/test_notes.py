@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from sqlmodel import delete, select
 
+from agent.notes.notes import Notes
+from agent.settings import AgentSettings
 from learner import intake
 from learner.judges.open import open_judges
 from learner.lessons.notes import NoteRules
@@ -208,6 +210,52 @@ def test_the_learner_is_not_overruled_by_what_it_told_before(home: Home, twice: 
     home.rates("back again", "a", None)
     assert [record.state for record in home.published()] == ["removed"]
     assert home.notes() == {}
+
+
+def test_a_record_that_comes_again_behind_a_newer_one_changes_nothing_for_long(home: Home) -> None:
+    """Agents go by a note's last record, so they are told once more what it is."""
+
+    def agents() -> list[str]:
+        known = Notes(AgentSettings(host="127.0.0.1"), remove=None)  # type: ignore[arg-type]
+        for record in log:
+            known.take(record)
+        return [note.state for note in known.of("alice")]
+
+    home.complains("Shorter, please.", "a")
+    log = home.published()
+    active = log[0]
+    gone = active.model_copy(update={"id": "gone", "state": "removed"})
+    log += [gone, active]  # the learner's word once more, as after a crash behind its append
+    home.take(active, gone, active, topic="notes")
+    assert agents() == ["active"]
+    log += home.published()
+    assert agents() == ["removed"]
+    home.take(log[-1], topic="notes")
+    assert home.published() == []
+    home.complains("Shorter, please.", "b")
+    log += home.published()
+    home.take(log[-1], topic="notes")
+    log.append(gone)  # what a killed agent had in its spool
+    home.take(gone, topic="notes")
+    assert agents() == ["removed"]
+    log += home.published()
+    assert agents() == ["active"]
+    home.take(log[-1], topic="notes")
+    assert home.published() == []
+
+
+def test_a_note_that_is_gone_stays_so_when_its_record_comes_again(home: Home) -> None:
+    """Its row is deleted: agents are told without words."""
+    home.hints("No lists, please.")
+    home.rates("back", "a", None)
+    (active, gone) = home.published()
+    home.take(active, gone, topic="notes")
+    assert home.published() == []
+    home.take(active, topic="notes")
+    (told,) = home.published()
+    assert (told.note, told.state, told.text) == (active.note, "removed", "")
+    home.take(told, topic="notes")
+    assert home.published() == []
 
 
 def test_feedback_that_is_replaced_leaves_nothing(home: Home) -> None:

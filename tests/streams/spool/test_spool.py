@@ -369,3 +369,26 @@ def test_a_closed_spool_refuses_and_counts(tmp_path: Path) -> None:
     spool.close(drain_s=0)
     assert not spool.put([made(0)]).result(0)
     assert spool.depth().dropped == 1
+
+
+def test_a_start_says_which_rollouts_earlier_processes_left(tmp_path: Path) -> None:
+    """In order, of every folder, also when the log takes them at once."""
+    away = GatedLog()
+    first, second = opened(tmp_path, away), opened(tmp_path, away)
+    assert (first.left, second.left) == ([], [])
+    for number, (spool, topic) in enumerate(
+        [(first, "turns"), (first, "rollouts"), (first, "rollouts"), (second, "rollouts")]
+    ):
+        record = Outgoing(topic=topic, key="main", id=f"id-{number}", value=b"v")  # type: ignore[arg-type]
+        assert spool.put([record]).result(30)
+    for spool in (first, second):
+        spool.close(drain_s=0)
+    here = GatedLog()
+    here.here.set()
+    later = opened(tmp_path, here)
+    assert sorted(record.id for record in later.left) == ["id-1", "id-2", "id-3"]
+    assert later.wait_drained(30)
+    later.close()
+    after = opened(tmp_path, here)
+    assert after.left == []
+    after.close()

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from streams.errors import LogUnavailableError
+from streams.errors import LeaseLostError, LogUnavailableError
 from streams.log.contract import Log, Outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Mask, Record, decode, record_id
 from streams.store import outbox
+from streams.store.lease import Lease
 from streams.store.store import Store
 from streams.store.tables import OutboxRow
 
@@ -104,4 +105,27 @@ def test_a_line_publishes_its_own(store: Store, embedded: Log) -> None:
     assert published(embedded) == [record(0), record(2)]
     assert outbox.publish(store, embedded, "other") == 1
     assert published(embedded)[-1] == record(1)
+    embedded.close()
+
+
+def test_a_holder_that_was_replaced_appends_nothing(store: Store, embedded: Log) -> None:
+    """What it owed is its successor's to append, and is not said again behind what that one says.
+
+    It is noticed between two batches, too.
+    """
+    old, new = (Lease(store, "learner/main", holder=name, duration_s=0) for name in ("a", "b"))
+    assert old.acquire()
+    with store.transaction() as session:
+        for number in range(outbox.BATCH + 1):
+            outbox.put(session, "recipes", "main", record(number), line="main")
+
+    def replace(_: Outgoing) -> None:
+        assert new.epoch is not None or new.acquire()
+
+    with pytest.raises(LeaseLostError):
+        outbox.publish(store, embedded, "main", prove=old.check, told=replace)
+    with pytest.raises(LeaseLostError):
+        outbox.publish(store, embedded, "main", prove=old.check)
+    assert published(embedded) == [record(number) for number in range(outbox.BATCH)]
+    assert outbox.publish(store, embedded, "main", prove=new.check) == 1
     embedded.close()
