@@ -11,8 +11,10 @@ Knows nothing of tokens, HTTP or which tools there are.
 """
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from agent.tools.calls import (
     Broken,
@@ -26,7 +28,12 @@ from agent.tools.calls import (
 )
 from agent.tools.format import Format
 from agent.tools.json_object import JsonObject
-from agent.tools.quoted import find_outside, sure
+from agent.tools.quoted import Outside
+
+# Of a head, beside the name: white space, its keys and what JSON escapes a character of a name as.
+_HEAD_CHARS: Final = 128
+_ESCAPED_CHARS: Final = 12
+_LISTED: Final = re.compile(r"\s*(\[?)\s*")
 
 
 @dataclass(slots=True)
@@ -49,6 +56,8 @@ class CallFinder:
         grows: names of tools whose calls are told while they grow
         """
         self._form, self._grows = form, grows
+        longest = max(map(len, grows), default=0)
+        self._head_chars = _HEAD_CHARS + _ESCAPED_CHARS * longest  # behind which none ends
         self._held = ""
         self._begun = False  # whether the reply has begun with something that is no bare call
         self._bare = False  # whether it is one, to its end
@@ -57,6 +66,7 @@ class CallFinder:
         self._waits = False  # whether the open tag's calls are told when they are whole
         self._anywhere = False  # whether a closing tag in a string closes, too
         self._closed = False  # whether a call was closed last: it may be closed once more
+        self._outside: Outside | None = None  # what looks for the closing tag of the open one
 
     def feed(self, text: str) -> list[Growing]:
         """Take the next piece of the reply, and return what is certain by now, in order."""
@@ -131,8 +141,8 @@ class CallFinder:
         end = self._closing(opens)
         said = self._held[told.at : end if end >= 0 else None]
         text = said if end >= 0 else said[: len(said) - _overlap(said, closes)]
-        if closes and end < 0:  # a tag in a string waits until that has an end
-            text = text[: max(sure(self._held, closes, len(opens)) - told.at, 0)]
+        if end < 0 and (tag := self._sought(opens)[0]) >= 0:  # it waits until its string has an end
+            text = text[: max(tag - told.at, 0)]
         size = told.object.take(text)
         if told.object.broken or (end >= 0 and not told.object.ended):
             if found:  # nothing was told of it yet
@@ -146,13 +156,15 @@ class CallFinder:
 
     def _headed(self, opens: str) -> _Told | None:
         """The call whose head has come; None: not yet, or it is not for telling while it grows."""
-        head = self._form.head.search(self._held)
-        if head is None:
+        last = len(opens) + self._head_chars
+        before = _LISTED.match(self._held, len(opens), last)
+        head = self._form.head.match(self._held, before.end(), last) if before else None
+        if before is None or head is None:
+            self._waits = len(self._held) >= last
             return None
-        before = self._held[: head.start()].removeprefix(opens).strip()
         name = self._form.name_in(head)
-        self._waits = before not in ("", "[") or name not in self._grows
-        return None if self._waits else _Told(name, head.end(), listed=before == "[")
+        self._waits = name not in self._grows
+        return None if self._waits else _Told(name, head.end(), listed=bool(before[1]))
 
     def _halted(self, told: _Told, fault: Fault) -> Broken:
         """The call that was told so far, and is none: nothing of what follows it is read."""
@@ -164,11 +176,18 @@ class CallFinder:
     def _closing(self, opens: str) -> int:
         """Where the open tag is closed, and not in the text of an argument; -1: not yet."""
         closes = self._form.closes
-        if closes is None:
-            return -1
-        if self._anywhere:
+        if closes is not None and self._anywhere:
             return self._held.find(closes, len(opens))
-        return find_outside(self._held, closes, len(opens))
+        tag, is_certain = self._sought(opens)
+        return tag if is_certain else -1
+
+    def _sought(self, opens: str) -> tuple[int, bool]:
+        """The closing tag of the open one, and whether it is in no string for certain; -1: none."""
+        if self._form.closes is None:
+            return -1, False
+        if self._outside is None:
+            self._outside = Outside(self._form.closes, len(opens))
+        return self._outside.find(self._held)
 
     def _read(self, inside: str, raw: str, *, cut: bool = False) -> list[Growing]:
         told, self._told, self._waits = self._told, None, False
@@ -192,6 +211,7 @@ class CallFinder:
     def _pass(self, size: int) -> str:
         passed, self._held = self._held[:size], self._held[size:]
         self._passed += size
+        self._outside = None if size else self._outside
         return passed
 
 

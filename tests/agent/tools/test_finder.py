@@ -1,6 +1,7 @@
 """Tool calls are found in a reply however it is cut into tokens, in the form of each family."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -348,3 +349,40 @@ def test_what_else_stands_between_tags(inside: str, calls: int, broken: int) -> 
         told = grown(text, *sizes)
         assert sum(isinstance(each, CallBegun) for each in told) == calls
         assert sum(isinstance(each, Broken) for each in told) == broken
+
+
+GROWS_CALL = '{"name": "weather", "arguments": {"a": '
+
+
+@pytest.mark.parametrize(
+    ("form", "begun", "piece"),
+    [
+        (PYTHONIC, '[weather(text="', "\u6587\u5b57"),
+        (MISTRAL_NAMED, "[TOOL_CALLS]", "weather{} [TOOL_CALLS]"),
+        (HERMES, f'<tool_call>{GROWS_CALL}"</tool_call> ', "\u6587\u5b57"),
+        (HERMES, f"<tool_call>{GROWS_CALL}[", '"</tool_call>", '),
+    ],
+)
+def test_a_long_call_is_not_read_anew_for_each_token(form: Format, begun: str, piece: str) -> None:
+    """The server's other replies wait while this one is read: it must not take seconds."""
+    finder, began_s = CallFinder(form, ("weather",)), time.process_time()
+    for text in (begun, *[piece] * 2000):
+        finder.feed(text)
+    assert time.process_time() - began_s < 2
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [(PYTHONIC, "[" + " " * 50_000 + "."), (MISTRAL, "[TOOL_CALLS]weather" + " " * 3000)],
+)
+def test_white_space_without_end_is_read_once(form: Format, text: str) -> None:
+    """A model that is caught in a loop writes it to its limit."""
+    began_s = time.process_time()
+    found(text, form=form)
+    assert time.process_time() - began_s < 2
+
+
+def test_a_call_whose_head_comes_late_is_told_when_it_is_whole() -> None:
+    """White space that does not end is no head; the call is one all the same."""
+    text = f"<tool_call>{' ' * 2000}{INSIDE}</tool_call>"
+    assert grown(text) == grown(text, *[1] * len(text)) == [WEATHER]
