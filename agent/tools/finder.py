@@ -4,14 +4,15 @@ Text that may still turn out to be a tag is held back until that is known, so no
 must be unsaid. What is broken is told as such, with its tags, and never as text.
 
 The first call between two tags may be told while it grows: begun once its name is known, then as
-much of its arguments as is the beginning of a JSON object. Where they break off, that is told with
-the place up to which the reply is good, for somebody to go on from there.
+much of its arguments as is the beginning of a JSON object, by whole pieces. Where they break off,
+that is told with the end of the last piece that is good, for somebody to go on from there.
 
 Knows nothing of tokens, HTTP or which tools there are.
 """
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -62,6 +63,7 @@ class CallFinder:
         self._begun = False  # whether the reply has begun with something that is no bare call
         self._bare = False  # whether it is one, to its end
         self._passed = 0  # characters before what is held back
+        self._pieces: list[int] = []  # where pieces begin in it that may not be told yet
         self._told: _Told | None = None  # the call of the open tag that grows, or grew
         self._waits = False  # whether the open tag's calls are told when they are whole
         self._anywhere = False  # whether a closing tag in a string closes, too
@@ -70,6 +72,7 @@ class CallFinder:
 
     def feed(self, text: str) -> list[Growing]:
         """Take the next piece of the reply, and return what is certain by now, in order."""
+        self._pieces.append(len(self._held))
         self._held += text
         if not self._begun and not self._bare and self._may_be_bare():
             return []
@@ -129,30 +132,50 @@ class CallFinder:
         """What has become certain of the first call behind the tag that is open."""
         if self._waits or not self._grows:
             return []
-        closes, told = self._form.closes or "", self._told
-        found: list[Growing] = []
-        if told is None:
-            told = self._headed(opens)
-            if told is None:
-                return []
-            found.append(CallBegun(told.name))
-        if told.object.ended:
+        begins = self._told is None
+        told = self._told or self._headed(opens)
+        if told is None or told.object.ended:
             return []
-        end = self._closing(opens)
-        said = self._held[told.at : end if end >= 0 else None]
-        text = said if end >= 0 else said[: len(said) - _overlap(said, closes)]
-        if end < 0 and (tag := self._sought(opens)[0]) >= 0:  # it waits until its string has an end
-            text = text[: max(tag - told.at, 0)]
-        size = told.object.take(text)
-        if told.object.broken or (end >= 0 and not told.object.ended):
-            if found:  # nothing was told of it yet
-                self._waits = True
-                return []
-            return [self._halted(told, "malformed")]
+        text, closed = self._certain(told, opens)
+        ahead = told.object.copy()
+        size = ahead.take(text)
+        if ahead.broken or (closed and not ahead.ended):
+            self._waits = begins  # where nothing was told of it yet
+            return [] if begins else [self._halted(told, "malformed")]
+        if not ahead.ended:
+            size = self._whole(told.at + size) - told.at
+        if size <= 0:
+            return []
+        told.object.take(text[:size])
         self._told = told
         told.at, told.arguments = told.at + size, told.arguments + text[:size]
-        found += [CallGrown(text[:size])] if size else []
+        found: list[Growing] = [CallBegun(told.name)] if begins else []
+        found.append(CallGrown(text[:size]))
         return [*found, CallEnded()] if told.object.ended else found
+
+    def _certain(self, told: _Told, opens: str) -> tuple[str, bool]:
+        """What follows what was told and is in no tag for certain, and whether the tag is closed.
+
+        A tag in a string waits until that has an end.
+        """
+        end = self._closing(opens)
+        if end >= 0:
+            return self._held[told.at : end], True
+        said = self._held[told.at :]
+        text = said[: len(said) - _overlap(said, self._form.closes or "")]
+        tag, _ = self._sought(opens)
+        return (text if tag < 0 else text[: max(tag - told.at, 0)]), False
+
+    def _whole(self, end: int) -> int:
+        """Where the last piece ends that is over by a place in what is held back.
+
+        A call can be gone on with from there, and not from within a token.
+        """
+        if end == len(self._held):
+            return end
+        before = bisect_right(self._pieces, end)
+        self._pieces = self._pieces[max(before - 1, 0) :]
+        return self._pieces[0] if before else 0
 
     def _headed(self, opens: str) -> _Told | None:
         """The call whose head has come; None: not yet, or it is not for telling while it grows."""
@@ -211,7 +234,9 @@ class CallFinder:
     def _pass(self, size: int) -> str:
         passed, self._held = self._held[:size], self._held[size:]
         self._passed += size
-        self._outside = None if size else self._outside
+        if size:
+            self._outside = None
+            self._pieces = [piece - size for piece in self._pieces if piece >= size]
         return passed
 
 
