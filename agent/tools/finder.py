@@ -4,15 +4,18 @@ Text that may still turn out to be a tag is held back until that is known, so no
 must be unsaid. What is broken is told as such, with its tags, and never as text.
 
 The first call between two tags may be told while it grows: begun once its name is known, then as
-much of its arguments as is the beginning of a JSON object. Where they break off, that is told with
-the place up to which the reply is good, for somebody to go on from there.
+much of its arguments as is the beginning of a JSON object, by whole pieces. Where they break off,
+that is told with the end of the last piece that is good, for somebody to go on from there.
 
 Knows nothing of tokens, HTTP or which tools there are.
 """
 
 import json
+import re
+from bisect import bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from agent.tools.calls import (
     Broken,
@@ -26,7 +29,12 @@ from agent.tools.calls import (
 )
 from agent.tools.format import Format
 from agent.tools.json_object import JsonObject
-from agent.tools.quoted import find_outside, sure
+from agent.tools.quoted import Outside
+
+# Of a head, beside the name: white space, its keys and what JSON escapes a character of a name as.
+_HEAD_CHARS: Final = 128
+_ESCAPED_CHARS: Final = 12
+_LISTED: Final = re.compile(r"\s*(\[?)\s*")
 
 
 @dataclass(slots=True)
@@ -49,17 +57,22 @@ class CallFinder:
         grows: names of tools whose calls are told while they grow
         """
         self._form, self._grows = form, grows
+        longest = max(map(len, grows), default=0)
+        self._head_chars = _HEAD_CHARS + _ESCAPED_CHARS * longest  # behind which none ends
         self._held = ""
         self._begun = False  # whether the reply has begun with something that is no bare call
         self._bare = False  # whether it is one, to its end
         self._passed = 0  # characters before what is held back
+        self._pieces: list[int] = []  # where pieces begin in it that may not be told yet
         self._told: _Told | None = None  # the call of the open tag that grows, or grew
         self._waits = False  # whether the open tag's calls are told when they are whole
         self._anywhere = False  # whether a closing tag in a string closes, too
         self._closed = False  # whether a call was closed last: it may be closed once more
+        self._outside: Outside | None = None  # what looks for the closing tag of the open one
 
     def feed(self, text: str) -> list[Growing]:
         """Take the next piece of the reply, and return what is certain by now, in order."""
+        self._pieces.append(len(self._held))
         self._held += text
         if not self._begun and not self._bare and self._may_be_bare():
             return []
@@ -119,40 +132,62 @@ class CallFinder:
         """What has become certain of the first call behind the tag that is open."""
         if self._waits or not self._grows:
             return []
-        closes, told = self._form.closes or "", self._told
-        found: list[Growing] = []
-        if told is None:
-            told = self._headed(opens)
-            if told is None:
-                return []
-            found.append(CallBegun(told.name))
-        if told.object.ended:
+        begins = self._told is None
+        told = self._told or self._headed(opens)
+        if told is None or told.object.ended:
             return []
-        end = self._closing(opens)
-        said = self._held[told.at : end if end >= 0 else None]
-        text = said if end >= 0 else said[: len(said) - _overlap(said, closes)]
-        if closes and end < 0:  # a tag in a string waits until that has an end
-            text = text[: max(sure(self._held, closes, len(opens)) - told.at, 0)]
-        size = told.object.take(text)
-        if told.object.broken or (end >= 0 and not told.object.ended):
-            if found:  # nothing was told of it yet
-                self._waits = True
-                return []
-            return [self._halted(told, "malformed")]
+        text, closed = self._certain(told, opens)
+        ahead = told.object.copy()
+        size = ahead.take(text)
+        if ahead.broken or (closed and not ahead.ended):
+            self._waits = begins  # where nothing was told of it yet
+            return [] if begins else [self._halted(told, "malformed")]
+        if not ahead.ended:
+            size = self._whole(told.at + size) - told.at
+        if size <= 0:
+            return []
+        told.object.take(text[:size])
         self._told = told
         told.at, told.arguments = told.at + size, told.arguments + text[:size]
-        found += [CallGrown(text[:size])] if size else []
+        found: list[Growing] = [CallBegun(told.name)] if begins else []
+        found.append(CallGrown(text[:size]))
         return [*found, CallEnded()] if told.object.ended else found
+
+    def _certain(self, told: _Told, opens: str) -> tuple[str, bool]:
+        """What follows what was told and is in no tag for certain, and whether the tag is closed.
+
+        A tag in a string waits until that has an end.
+        """
+        end = self._closing(opens)
+        if end >= 0:
+            return self._held[told.at : end], True
+        said = self._held[told.at :]
+        text = said[: len(said) - _overlap(said, self._form.closes or "")]
+        tag, _ = self._sought(opens)
+        return (text if tag < 0 else text[: max(tag - told.at, 0)]), False
+
+    def _whole(self, end: int) -> int:
+        """Where the last piece ends that is over by a place in what is held back.
+
+        A call can be gone on with from there, and not from within a token.
+        """
+        if end == len(self._held):
+            return end
+        before = bisect_right(self._pieces, end)
+        self._pieces = self._pieces[max(before - 1, 0) :]
+        return self._pieces[0] if before else 0
 
     def _headed(self, opens: str) -> _Told | None:
         """The call whose head has come; None: not yet, or it is not for telling while it grows."""
-        head = self._form.head.search(self._held)
-        if head is None:
+        last = len(opens) + self._head_chars
+        before = _LISTED.match(self._held, len(opens), last)
+        head = self._form.head.match(self._held, before.end(), last) if before else None
+        if before is None or head is None:
+            self._waits = len(self._held) >= last
             return None
-        before = self._held[: head.start()].removeprefix(opens).strip()
         name = self._form.name_in(head)
-        self._waits = before not in ("", "[") or name not in self._grows
-        return None if self._waits else _Told(name, head.end(), listed=before == "[")
+        self._waits = name not in self._grows
+        return None if self._waits else _Told(name, head.end(), listed=bool(before[1]))
 
     def _halted(self, told: _Told, fault: Fault) -> Broken:
         """The call that was told so far, and is none: nothing of what follows it is read."""
@@ -164,11 +199,18 @@ class CallFinder:
     def _closing(self, opens: str) -> int:
         """Where the open tag is closed, and not in the text of an argument; -1: not yet."""
         closes = self._form.closes
-        if closes is None:
-            return -1
-        if self._anywhere:
+        if closes is not None and self._anywhere:
             return self._held.find(closes, len(opens))
-        return find_outside(self._held, closes, len(opens))
+        tag, is_certain = self._sought(opens)
+        return tag if is_certain else -1
+
+    def _sought(self, opens: str) -> tuple[int, bool]:
+        """The closing tag of the open one, and whether it is in no string for certain; -1: none."""
+        if self._form.closes is None:
+            return -1, False
+        if self._outside is None:
+            self._outside = Outside(self._form.closes, len(opens))
+        return self._outside.find(self._held)
 
     def _read(self, inside: str, raw: str, *, cut: bool = False) -> list[Growing]:
         told, self._told, self._waits = self._told, None, False
@@ -192,6 +234,9 @@ class CallFinder:
     def _pass(self, size: int) -> str:
         passed, self._held = self._held[:size], self._held[size:]
         self._passed += size
+        if size:
+            self._outside = None
+            self._pieces = [piece - size for piece in self._pieces if piece >= size]
         return passed
 
 

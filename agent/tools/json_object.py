@@ -4,8 +4,9 @@ Strict, as RFC 8259 is: what is taken can always be gone on with to an object th
 text that can be written (no half of a surrogate pair).
 """
 
+import copy
 import re
-from typing import Final
+from typing import Final, Self
 
 # Nothing that a tool takes is deeper, and programs that read JSON by recursion end somewhere.
 MAX_DEPTH: Final = 200
@@ -34,6 +35,12 @@ class JsonObject:
         self._quoted = self._is_name = False  # within a string, and a name's
         self._escape = ""  # of a character in a string, so far
         self._is_half = False  # the first half of a surrogate pair has come
+
+    def copy(self) -> Self:
+        """The same object as it is by now, to grow apart from this one."""
+        made = copy.copy(self)
+        made._open = self._open.copy()
+        return made
 
     def take(self, text: str) -> int:
         """Count the characters of a text that belong to the object."""

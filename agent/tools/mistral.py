@@ -16,7 +16,7 @@ from agent.tools.quoted import split_outside
 
 _OPEN, _ARGS, _ID = "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"
 _NAMED: Final = re.compile(
-    r"\s*([^\s\[{]+)\s*(?:\[CALL_ID\]\w+)?\s*(?:\[ARGS\])?\s*(\{.*)", re.DOTALL
+    r"\s*([^\s\[{]+)\s*(?:\[CALL_ID\]\w+\s*)?(?:\[ARGS\]\s*)?(\{.*)", re.DOTALL
 )
 # The id that some templates print behind a call's JSON.
 _NUMBERED: Final = re.compile(r"\}\s*[A-Za-z0-9]{9}\s*$")
@@ -67,6 +67,6 @@ MISTRAL_NAMED: Final = Format(
     _read,
     _named,
     lambda *_: '""',
-    head=re.compile(r"\[TOOL_CALLS\](.+?)\[ARGS\](?=\{)", re.DOTALL),
+    head=re.compile(r"(?<=\[TOOL_CALLS\])(.+?)\[ARGS\](?=\{)", re.DOTALL),
     others=frozenset({_ARGS, _ID}),
 )

@@ -15,8 +15,8 @@ from typing import Any, Final
 from agent.tools.calls import Call, written_object
 from agent.tools.format import MORE, Arguments, Format, Rules, Spell, Tool
 
-_BEGUN: Final = re.compile(r"\s*\[\s*[A-Za-z_][\w.]*\s*\(")
-_BEGINS: Final = re.compile(r"\s*(\[\s*([A-Za-z_][\w.]*)?\s*)?")
+_BEGUN: Final = re.compile(r"\s*+\[\s*+[A-Za-z_][\w.]*+\s*+\(")
+_BEGINS: Final = re.compile(r"\s*+(\[\s*+([A-Za-z_][\w.]*+\s*+)?)?")
 _NAMES: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
 
 

@@ -6,7 +6,40 @@ Knows no form of calls.
 import re
 from typing import Final
 
-_STRING: Final = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*\\?')  # without its end
+_IN_STRING: Final = re.compile(r'(?:[^"\\\x00-\x1f]|\\.)*')
+
+
+class Outside:
+    """Looks for a tag outside of strings in a text that grows; no part of it is read twice."""
+
+    def __init__(self, tag: str, start: int = 0) -> None:
+        """Begin at `start`, which is outside of any string."""
+        self._tag = tag
+        self._at = start  # outside of any string: what stands before is read
+        self._sought = start  # before this no tag begins that counts
+        self._string = -1  # up to where a string is read that has no end yet; -1: there is none
+
+    def find(self, text: str) -> tuple[int, bool]:
+        """Return the first tag that is in no string, and whether that is certain; -1: none.
+
+        text: what it was before, and more behind that
+        """
+        while (found := text.find(self._tag, self._sought)) >= 0:
+            self._sought = found
+            if self._string < 0:
+                quote = text.find('"', self._at, found)
+                if quote < 0:
+                    return found, True
+                self._string = quote + 1
+            string = _IN_STRING.match(text, self._string)
+            self._string = string.end() if string is not None else self._string
+            end = self._string + text.startswith("\\", self._string)
+            if not text.startswith('"', end):
+                return found, end < len(text)
+            self._at = self._sought = end + 1
+            self._string = -1
+        self._sought = max(self._sought, len(text) - len(self._tag) + 1)
+        return -1, False
 
 
 def find_outside(text: str, tag: str, start: int = 0) -> int:
@@ -21,18 +54,8 @@ def find_outside(text: str, tag: str, start: int = 0) -> int:
     >>> find_outside('{"a": "b}</x>\n', "</x>")
     9
     """
-    place, is_certain = _found(text, tag, start)
+    place, is_certain = Outside(tag, start).find(text)
     return place if is_certain else -1
-
-
-def sure(text: str, tag: str, start: int = 0) -> int:
-    """Return how far a text is read alike, whether a string that has no end yet gets one or not.
-
-    >>> sure('{"a": "</x>', "</x>"), sure('{"a": "</x>"', "</x>")
-    (7, 12)
-    """
-    place, is_certain = _found(text, tag, start)
-    return len(text) if is_certain or place < 0 else place
 
 
 def split_outside(text: str, tag: str) -> list[str]:
@@ -42,16 +65,3 @@ def split_outside(text: str, tag: str) -> list[str]:
         parts.append(text[at:found])
         at = found + len(tag)
     return [*parts, text[at:]]
-
-
-def _found(text: str, tag: str, at: int) -> tuple[int, bool]:
-    """The first tag that is in no string, and whether that is certain; -1: there is none."""
-    while (found := text.find(tag, at)) >= 0:
-        quote = text.find('"', at, found)
-        string = _STRING.match(text, quote) if quote >= 0 else None
-        if string is None:
-            return found, True
-        at = string.end() + 1
-        if text[string.end() :][:1] != '"':
-            return found, at <= len(text)
-    return -1, False

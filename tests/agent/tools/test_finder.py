@@ -1,6 +1,7 @@
 """Tool calls are found in a reply however it is cut into tokens, in the form of each family."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -57,6 +58,7 @@ def test_two_calls_are_two() -> None:
     assert found(f"<tool_call>[{body}, {body}]</tool_call>") == [WEATHER, WEATHER]
 
 
+GROWS_CALL = '{"name": "weather", "arguments": {"a": '
 INSIDE = CALL[len("<tool_call>\n") : -len("\n</tool_call>")]
 DOUBLED: list[tuple[str, list[Found]]] = [
     (f"<tool_call>{CALL}</tool_call>", [WEATHER]),
@@ -260,8 +262,8 @@ def test_a_call_is_begun_by_its_name_and_grows_by_its_arguments() -> None:
     finder = CallFinder(HERMES, ("weather",))
     assert finder.feed('<tool_call>\n{"name": "weather", "arguments":') == []
     assert finder.feed(' {"city') == [CallBegun("weather"), CallGrown('{"city')]
-    assert finder.feed('": "Os<') == [CallGrown('": "Os')]
-    assert finder.feed('lo"}') == [CallGrown('<lo"}'), CallEnded()]
+    assert finder.feed('": "Os<') == []  # nor a part of a token, which nothing could go on from
+    assert finder.feed('lo"}') == [CallGrown('": "Os<lo"}'), CallEnded()]
     assert finder.feed("}\n</tool_call> and") == [" and"]
 
 
@@ -283,6 +285,21 @@ def test_where_arguments_break_off_is_told(
     assert broken.halt is not None
     assert text[: broken.halt.at] == (text if good is None else good)
     assert broken.halt.listed == ("[" in text)
+
+
+@given(st.lists(st.sampled_from(["<", "</", " <", '"<', "x", "</tool_call>", '"', "1", " ", "\n"])))
+def test_arguments_break_off_where_a_piece_ends(pieces: list[str]) -> None:
+    """What is held back may be a part of a piece, from within which nothing can go on."""
+    begun, told = [f"<tool_call>{GROWS_CALL}", *pieces, "\x00"], list[Growing]()
+    finder = CallFinder(HERMES, ("weather",))
+    for piece in begun:
+        told += finder.feed(piece)
+    ends = [len("".join(begun[:number])) for number in range(len(begun))]
+    halts = [each.halt for each in told if isinstance(each, Broken) and each.halt is not None]
+    assert all(halt.at in ends for halt in halts)
+    if halts:
+        arguments = "".join(each.text for each in told if isinstance(each, CallGrown))
+        assert "".join(begun)[: halts[0].at].endswith(arguments)
 
 
 TAGGED = st.lists(
@@ -348,3 +365,37 @@ def test_what_else_stands_between_tags(inside: str, calls: int, broken: int) -> 
         told = grown(text, *sizes)
         assert sum(isinstance(each, CallBegun) for each in told) == calls
         assert sum(isinstance(each, Broken) for each in told) == broken
+
+
+@pytest.mark.parametrize(
+    ("form", "begun", "piece"),
+    [
+        (PYTHONIC, '[weather(text="', "\u6587\u5b57"),
+        (MISTRAL_NAMED, "[TOOL_CALLS]", "weather{} [TOOL_CALLS]"),
+        (HERMES, f'<tool_call>{GROWS_CALL}"</tool_call> ', "\u6587\u5b57"),
+        (HERMES, f"<tool_call>{GROWS_CALL}[", '"</tool_call>", '),
+    ],
+)
+def test_a_long_call_is_not_read_anew_for_each_token(form: Format, begun: str, piece: str) -> None:
+    """The server's other replies wait while this one is read: it must not take seconds."""
+    finder, began_s = CallFinder(form, ("weather",)), time.process_time()
+    for text in (begun, *[piece] * 2000):
+        finder.feed(text)
+    assert time.process_time() - began_s < 2
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [(PYTHONIC, "[" + " " * 50_000 + "."), (MISTRAL, "[TOOL_CALLS]weather" + " " * 3000)],
+)
+def test_white_space_without_end_is_read_once(form: Format, text: str) -> None:
+    """A model that is caught in a loop writes it to its limit."""
+    began_s = time.process_time()
+    found(text, form=form)
+    assert time.process_time() - began_s < 2
+
+
+def test_a_call_whose_head_comes_late_is_told_when_it_is_whole() -> None:
+    """White space that does not end is no head; the call is one all the same."""
+    text = f"<tool_call>{' ' * 2000}{INSIDE}</tool_call>"
+    assert grown(text) == grown(text, *[1] * len(text)) == [WEATHER]

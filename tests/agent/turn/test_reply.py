@@ -260,13 +260,24 @@ def test_a_call_that_was_told_in_part_is_none_when_it_does_not_go_on() -> None:
         assert reply.finish_reason == finish.reason
 
 
+@pytest.mark.parametrize("broken", ["/tool_call>", "\n 3"])
+def test_a_token_that_may_begin_the_closing_tag_is_told_whole_or_not(broken: str) -> None:
+    """So where the next one breaks the call, it goes on from before both."""
+    reply = Reply(ask([TOOL]), can_retry=True)
+    good = ['<tool_call>{"name": "weather", "arguments": {"a": "', "if x"]
+    for token in written(*good, '" <' if broken.startswith("/") else " <", broken):
+        reply.add(token)
+    assert (reply.kept, reply.rest) == (2, Rest("weather", '{"a": "if x', listed=False))
+
+
 def test_where_a_call_broke_off_within_a_token_nothing_can_go_on() -> None:
     """That is our fault, and said; a client must not take the half for a call."""
     reply = Reply(ask([TOOL]), can_retry=True)
-    for token in written('<tool_call>{"name": "weather", "arguments": {"a": 1', " <"):
-        reply.add(token)
+    for token in written('<tool_call>{"name": "weather", "arguments": {"a":', " "):
+        spelling = spelt(b" \xf0\x9f") if token.text == " " else token.spelling
+        reply.add(replace(token, spelling=spelling))
     with pytest.raises(BrokenError):
-        reply.add(written("/tool_call>")[0])
+        reply.add(written("\U0001f600")[0])
 
 
 def test_no_other_try_is_wanted_where_none_can_begin() -> None:
