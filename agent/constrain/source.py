@@ -15,7 +15,8 @@ from typing import Any, Final
 from streams.records import Json
 
 # A line break and the indentation of eight levels; what models write beyond is a loop.
-_FLEXIBLE: Final[Json] = {"whitespace_pattern": "[ \\n\\r\\t]{0,17}"}
+MAX_SPACE: Final = 17
+_FLEXIBLE: Final[Json] = {"whitespace_pattern": f"[ \\n\\r\\t]{{0,{MAX_SPACE}}}"}
 # As the chat templates of most families print JSON, and so as models were taught to write calls.
 _PRINTED: Final[Json] = {
     "whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ",

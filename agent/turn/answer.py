@@ -192,10 +192,9 @@ class Answer:
                 if reply.kept is not None:
                     going = await self._try_again(choice)
                     break
-        if reply.rest is not None:
-            raise BrokenError("a call of a tool broke off, and cannot be gone on with: ask again")
         if reply.finish_reason is None:  # another try was wanted, and cannot be had
-            yield Step(choice, reply.finish(Finish("stop")))
+            # what was told of a call is cut
+            yield Step(choice, reply.finish(Finish("stop" if reply.rest is None else "length")))
 
     async def _told(self, choice: int) -> AsyncIterator[list[ReplyEvent]]:
         """Yield what each group of tokens makes certain of a choice, and then its end."""
@@ -262,8 +261,12 @@ class Answer:
         try:
             again = replace(request, assign=lambda _: variant)
             self._streams[choice] = self._engine.submit(again)
-        except (QueueFullError, EngineStoppedError):
-            return False
+        except (QueueFullError, EngineStoppedError) as cause:
+            if reply.rest is None:
+                return False
+            raise BrokenError(
+                "a call of a tool broke off, and goes on no more: ask again"
+            ) from cause
         reply.retry(held)
         self._metrics.retried_calls.labels(*labels_of(variant)).inc()
         return True

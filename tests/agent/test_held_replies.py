@@ -230,10 +230,64 @@ async def test_a_call_that_breaks_off_is_gone_on_with(
     assert turn.token_ids == [0, 1, 2, 0, 1, 2]
 
 
+SPELT = [
+    r'{"city": "caf\u00e9 ', r'{"city": "a\/b ', r'{"city": "\ud83d\ude00 ', r'{"c\u0069ty": "',
+    '{"city":' + " " * 30 + '"', '{"city": "\x7f',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("begun", SPELT)
+async def test_a_call_goes_on_however_its_json_is_spelt(
+    start_api: StartApi, compiler: Compiler, begun: str
+) -> None:
+    """Escapes of what needs none, and more white space than a grammar lets a model write."""
+    api: Api = await start_api(script=[CALLS, begun, "\n"], compiler=compiler)
+    api.engine.then = [['Oslo"}}', "</tool_call>"]]
+    choice = (await (await api.chat(tools=[TOOL])).json())["choices"][0]
+    (called,) = choice["message"]["tool_calls"]
+    assert called["function"]["arguments"] == f'{begun}Oslo"}}'
+    grammar = api.engine.streams[1].request.grammar
+    assert grammar is not None
+    assert follows(compiler, grammar, 'Oslo"}}')
+
+
+@pytest.mark.parametrize("begun", SPELT)
+def test_a_message_is_gone_on_with_however_its_json_is_spelt(
+    compiler: Compiler, begun: str
+) -> None:
+    """As json.dumps prints it, or another: what follows is its rest, and no second object."""
+    body = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    form = Constraint("response_format", text=TextForm("json_schema", body))
+    held = hold(form, None, compiler=compiler, form=HERMES, begun=begun)
+    assert follows(compiler, held.grammar, 'Oslo"}')
+    assert not follows(compiler, held.grammar, '{"city": "')
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_cannot_be_held_on_ends_as_one_that_is_cut(
+    start_api: StartApi, compiler: Compiler, stream: bool
+) -> None:
+    """As within an escape that no grammar begins: that is no fault of the server or the client."""
+    begun = r'{"city": "caf\u00e'
+    api: Api = await start_api(script=["Well. ", CALLS, begun, "\n"], compiler=compiler)
+    response = await api.chat(tools=[TOOL], stream=stream)
+    assert response.status == 200
+    if stream:
+        *chunks, last = await events(response)
+        assert last == "[DONE]"
+        assert chunks[-1]["choices"][0]["finish_reason"] == "length"
+    else:
+        choice = (await response.json())["choices"][0]
+        assert (choice["finish_reason"], choice["message"]["content"]) == ("length", "Well. ")
+        assert "tool_calls" not in choice["message"]
+    (turn,) = api.turns()
+    assert turn.reply.tool_calls is None
+
+
 async def test_a_call_that_cannot_go_on_ends_with_an_error(
     start_api: StartApi, compiler: Compiler
 ) -> None:
-    """A stream that told the half of a call must not end as if it were one."""
+    """Where there is no room for its rest: asked again, it may come."""
     api: Api = await start_api(script=BEGUN, compiler=compiler)
     api.engine.then = [["x"]]
     refusals = iter([None, QueueFullError("full")])

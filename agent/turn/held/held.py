@@ -19,6 +19,7 @@ from agent.constrain.contract import Compiler, Grammar
 from agent.constrain.source import Source, control, expression, json_of, literal, one_of, rules
 from agent.errors import GrammarError, InvalidError
 from agent.tools.format import Format, Rules, Spell, Tool
+from agent.turn.held.begun import as_held
 from agent.turn.held.constraint import Constraint, TextForm, TextKind
 from agent.turn.held.schema import crowded_part, faulty_part, of_arguments
 from streams import records
@@ -61,7 +62,8 @@ def hold_rest(
     for schema in (of_arguments(tool.schema), {"type": "object"}):
         source = rules(start=f"arguments {after}", arguments=json_of(schema, loose=True))
         with suppress(GrammarError):
-            return Held(compiler.compile(source, begun=rest.arguments), _told("tool_call", source))
+            grammar = compiler.compile(source, begun=as_held(rest.arguments))
+            return Held(grammar, _told("tool_call", source))
     return None
 
 
@@ -100,7 +102,7 @@ def hold(
         )
     try:
         source = _source(constraint, offered, compiler=compiler, form=form, several=several)
-        grammar = _compiled(source, begun if constraint.text is not None else "", compiler)
+        grammar = _compiled(source, _begun(constraint, begun), compiler)
     except GrammarError as cause:
         raise InvalidError(
             f"{constraint.param}: {_fault(constraint, offered, compiler, cause, clock)}",
@@ -139,6 +141,13 @@ def _compiles(schema: Json, compiler: Compiler) -> bool:
     except GrammarError:
         return False
     return True
+
+
+def _begun(constraint: Constraint, begun: str) -> str:
+    """What of a message that is gone on with its form is held to, as that has it."""
+    if constraint.text is None:
+        return ""
+    return as_held(begun) if constraint.text.kind in ("json_schema", "json_object") else begun
 
 
 def _compiled(source: Source, begun: str, compiler: Compiler) -> Grammar:
