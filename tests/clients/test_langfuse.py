@@ -39,4 +39,4 @@ def test_scores(api: Live, client: Any) -> None:
     client.create_score(name="output", value="Hello.", trace_id=made["id"], data_type="CORRECTION")
     client.flush()
     kept = httpx.get(f"{api.address}/v1/feedback/{made['id']}").json()
-    assert (kept["score"], kept["hint"]) == (0, "Hello.")
+    assert (kept["score"], kept["hint"]) == (-1, "Hello.")
