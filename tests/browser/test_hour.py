@@ -74,9 +74,12 @@ async def _talk(page: Page) -> None:
         await say(page, f"Question {number}: what is the capital of France?")
         await whole(page, number + 1)
         drop = page.get_by_role("button", name="Leave out the oldest messages")
+        told = page.locator(".assistant").nth(number).locator(".version")
+        await expect(drop.or_(told).first).to_be_visible(timeout=REPLY_MS)
         if await drop.is_visible():
             asked += 1
             await drop.click()
+            await expect(page.locator(".assistant .branches span").last).to_have_text("2 / 2")
             await whole(page, number + 1)
         if number % 10 == 9:
             await reload(page)

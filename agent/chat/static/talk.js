@@ -118,8 +118,9 @@ export class Talk {
   async #dropping(message) {
     const { conversation } = this.page;
     conversation.record.dropping = true;
-    await conversation.keep();
-    if (conversation === this.page.conversation) await this.again(message);
+    const kept = conversation.keep(); // not waited for: what is said meanwhile would hang on the reply that failed
+    await this.again(message);
+    await kept;
   }
 
   async #ask(parent) {
