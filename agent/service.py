@@ -29,7 +29,7 @@ from agent.status import Status
 from agent.steering import Steering
 from agent.stored.projection import Projection
 from agent.stored.stored import Stored
-from agent.swap.follow import Follower
+from agent.swap.follow import BEGIN_POLL_S, Follower
 from agent.swap.swapper import SupportsPromote
 from agent.tools.families import format_of
 from agent.tools.served import Toolbox
@@ -51,7 +51,6 @@ from streams.spool.spool import Depth
 from streams.trace.contract import NO_TRACER, Tracer
 
 BEGIN_S: Final = 2.0  # how long a request waits at a start for what is decided to serve
-BEGIN_POLL_S: Final = 0.01
 
 
 class Base(Renderer, Protocol):

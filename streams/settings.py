@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 MOST_WHOLE: Final = 2**53  # what every database, and every reader of JSON, takes as a whole number
 MOST: Final = 1e9  # of others; as seconds some thirty years, and threads wait for no longer
-
-
 _PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@]*@")
 
 

@@ -35,6 +35,9 @@ TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten", "notes")
 POLL_S = 0.1
 BEGIN_POLL_S = 0.01  # at the start, when requests wait for it
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
+# What an operator took back before a start is made again behind what came first, if it is as young:
+# a host that comes back after days knows nothing of what was decided meanwhile.
+STANDS_S: Final = 3600.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,11 +52,6 @@ class Following:
     failed: str | None  # the version that should serve and failed a check, with the reason
     lacking: str | None  # why the candidate on trial answers nobody here, if it should
     line: Line
-
-
-# What an operator took back before a start is made again behind what came first, if it is as young:
-# a host that comes back after days knows nothing of what was decided meanwhile.
-STANDS_S: Final = 3600.0
 
 
 class Follower:

@@ -3,8 +3,8 @@
 A forgotten turn keeps its id, its times and its counts, and nothing that was said; its judgements
 go, and so do the hints that plans quoted. A generation that was planned with it and is not done
 becomes void. A wish that only theirs kept from being learned is looked at again. Forgetting again
-changes nothing. Each line is emptied under its own lease, so that
-nothing of theirs is written back meanwhile.
+changes nothing. Each line is emptied under its own lease, so that nothing of theirs is written back
+meanwhile.
 
 Knows nothing of the log's files, of spools, or of how weights are built again without somebody
 (learner.rerun.refit, learner.rerun.rerun).

@@ -74,7 +74,7 @@ def test_reading_takes_bounded_time(piece: str) -> None:
 
 @pytest.mark.slow
 def test_what_people_say_of_replies_is_hardly_ever_hostile() -> None:
-    """Of all follow-ups that the encoder was tuned with, at most one in four thousand."""
+    """Of all follow-ups that the encoder is tuned with, at most one in four thousand."""
     files = sorted(EXAMPLES.glob("*.jsonl"))
     rows = [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
     found = [row["followup"] for row in rows if hostile_in(row["followup"][: 4 * HINT_CHARS])]
