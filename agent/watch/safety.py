@@ -11,6 +11,7 @@ from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, select
 
 from agent.watch.metrics import Family
+from streams.line.stopped import stopped
 from streams.records import Json
 from streams.store.tables import GenerationRow
 
@@ -53,7 +54,7 @@ def watched(session: Session, line: str) -> Json:
             if (share := refusing(row.gate)) is not None
         ],
         "layers": _layers(reported),
-        "stopped": _stopped(rows),
+        "stopped": stopped(session, line),
         "corrective": corrective
         and {
             "number": corrective.number,
@@ -62,19 +63,6 @@ def watched(session: Session, line: str) -> Json:
             "reason": corrective.reason,
         },
     }
-
-
-def _stopped(rows: Sequence[GenerationRow]) -> str | None:
-    """Return why the guard has stopped a line, as its learner sees it; None: it has not.
-
-    rows: the newest generation first
-    """
-    for row in rows:
-        if row.withdraws.get("collapse"):
-            return row.reason
-        if "order" in row.horizon:
-            return None
-    return None
 
 
 def refusing(gate: Mapping[str, Any]) -> float | None:

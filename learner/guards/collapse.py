@@ -23,6 +23,7 @@ from learner.settings import LearnerSettings
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.policy import LEARNER
+from streams.line.stopped import stopped
 from streams.line.verbs import Audit
 from streams.records import Rollout
 from streams.settings import RolloutSettings
@@ -136,33 +137,12 @@ def _reward(session: Session, turn_ids: Sequence[str]) -> float | None:
     return fmean(scores) if scores else None
 
 
-def stopped(session: Session, line: str) -> str | None:
-    """Return why the guard has stopped a line; None: it has not, or somebody went on since.
-
-    Only a generation that somebody ordered goes on: lessons and versions may be taken back
-    meanwhile, which learns nothing.
-    """
-    withdrawn = (
-        select(GenerationRow.number, GenerationRow.withdraws, GenerationRow.reason)
-        .where(GenerationRow.line == line, GenerationRow.state == WITHDRAWN)
-        .order_by(col(GenerationRow.number).desc())
-    )
-    for number, withdraws, reason in session.exec(withdrawn):
-        if withdraws.get("collapse"):
-            if _ordered_since(session, line, number):
-                return None
-            return (
-                f"somebody to order a generation (quickset learn): the guard stopped it, {reason}"
-            )
-    return None
-
-
-def _ordered_since(session: Session, line: str, number: int) -> bool:
-    order = col(GenerationRow.horizon)["order"].as_string()
-    since = select(GenerationRow.id).where(
-        GenerationRow.line == line, GenerationRow.number > number, order.is_not(None)
-    )
-    return session.exec(since.limit(1)).first() is not None
+def obstacle(session: Session, line: str) -> str | None:
+    """Return what a line that the guard has stopped waits for; None: it waits for nothing."""
+    why = stopped(session, line)
+    if why is None:
+        return None
+    return f"somebody to order a generation (quickset learn): the guard stopped it, {why}"
 
 
 def guard(

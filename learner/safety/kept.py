@@ -14,8 +14,6 @@ Knows nothing of what is measured. The folder may be deleted at any time.
 import hashlib
 import json
 import logging
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from streams.model.aside import PART, aside
 from streams.model.weights import WeightsDigest
 from streams.records import canonical_json
 from streams.settings import ModelSettings
@@ -40,7 +39,6 @@ FOLDER: Final = "measured"
 _FORMAT: Final = 1
 # What a crash left half-written is older than anything that is being written.
 _LEFT_S: Final = 86_400.0
-_PART: Final = ".part"
 
 
 class KeptBase:
@@ -86,15 +84,8 @@ class KeptBase:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _clear(path.parent)
-            number, name = tempfile.mkstemp(suffix=_PART, dir=path.parent)
-            os.close(number)
-            aside = Path(name)
-            try:
-                save_file(dict(tensors), aside, metadata=_metadata(digest, tensors))
-                aside.chmod(0o644)
-                aside.replace(path)
-            finally:
-                aside.unlink(missing_ok=True)
+            with aside(path) as file:
+                save_file(dict(tensors), file, metadata=_metadata(digest, tensors))
         except (OSError, SafetensorError) as cause:
             if not self._is_told:
                 _LOG.warning(
@@ -128,7 +119,7 @@ def _metadata(digest: str, tensors: Tensors) -> dict[str, str]:
 
 
 def _clear(folder: Path) -> None:
-    for left in folder.glob(f"*{_PART}"):
+    for left in folder.glob(f"*{PART}"):
         with suppress(FileNotFoundError):  # another process has named it, or taken it away
             if time.time() - left.stat().st_mtime > _LEFT_S:
                 left.unlink()

@@ -45,7 +45,7 @@ class Planner:
             if order is not None:
                 settings = settings.model_copy(update={"linger_s": 0.0})
             elif obstacle is None:
-                obstacle = collapse.stopped(session, line.name) or mode.obstacle(
+                obstacle = collapse.obstacle(session, line.name) or mode.obstacle(
                     session, settings, now_s=self._parts.clock()
                 )
             corrective = drift.due(session, line, settings, now_ms=now_ms) if not obstacle else None

@@ -7,8 +7,6 @@ model has its content written down (streams.model.convert), and only other direc
 
 import hashlib
 import json
-import os
-import tempfile
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +17,7 @@ from kernels.errors import UnsupportedModelError
 from kernels.model.forward import require_supported
 from kernels.model.model import EMBEDDING, HEAD, NORM, Sizes
 from streams.errors import ModelFilesError
+from streams.model.aside import aside
 from streams.model.files import require_config
 from streams.model.quiet import quiet_transformers
 from streams.records import Json
@@ -86,21 +85,9 @@ def kept_content(directory: Path, cache: Path) -> Json:
         content = read_content(directory)
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(kept, json.dumps(content))
+        with aside(kept) as file:
+            file.write_text(json.dumps(content), encoding="utf-8")
     return content
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write aside, under a name of its own, and rename: containers have equal process ids."""
-    number, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
-    aside = Path(name)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-        aside.chmod(0o644)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def sizes_of(content: Json) -> Sizes:

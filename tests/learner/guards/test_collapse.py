@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import Session, select
 
 from agent.watch.safety import watched
-from learner.guards.collapse import Guard, Seen, collapsing, guard, stopped
+from learner.guards.collapse import Guard, Seen, collapsing, guard, obstacle
 from learner.settings import LearnerSettings
 from streams.errors import StoreUnavailableError
 from streams.line.line import Line
@@ -87,7 +87,7 @@ def test_the_line_goes_back_and_waits_for_an_operator(store: Store) -> None:
     assert (change.verb, change.version) == ("rollback", "v0")
     assert "rewards rose" in change.reason
     with store.reading() as session:
-        why = stopped(session, "main")
+        why = obstacle(session, "main")
     assert why is not None
     assert "quickset learn" in why
 
@@ -120,7 +120,7 @@ def test_only_an_order_goes_on(store: Store) -> None:
 def why_stopped(store: Store) -> str | None:
     """Return why the line is stopped; the Safety page says so when the learner does."""
     with store.reading() as session:
-        why = stopped(session, "main")
+        why = obstacle(session, "main")
         assert (watched(session, "main")["stopped"] is None) == (why is None)
     return why
 
@@ -143,7 +143,7 @@ def test_it_goes_back_unless_an_operator_is_asked(
         row, change = found
         session.add(row)
         assert (change is not None) == goes_back
-        assert stopped(session, "main") is not None
+        assert obstacle(session, "main") is not None
 
 
 def test_a_store_that_fails_hides_no_collapse(store: Store) -> None:
@@ -172,4 +172,4 @@ def test_rewards_of_people_may_rise(store: Store) -> None:
     with store.transaction() as session:
         write(session, "explicit")
         assert guard(session, line, LearnerSettings(), RolloutSettings(), now_ms=9) is None
-        assert stopped(session, "main") is None
+        assert obstacle(session, "main") is None
