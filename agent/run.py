@@ -101,7 +101,7 @@ async def serve_until_told(
     serving = serve(base, backend, streams, settings, rollout, tracer=tracer)
     async with serving as (service, api, console):
         _LOG.info("API and chat page at %s, console at %s", api, console)
-        while service.works and not told.is_set():
+        while service.intake.alive and not told.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(told.wait(), WATCH_S)
         loop.remove_signal_handler(signal.SIGINT)  # a second Ctrl-C does not wait for replies

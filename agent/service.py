@@ -9,10 +9,9 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from typing import Final, Protocol
+from typing import Protocol
 
 from agent.compare import Comparisons, SupportsLend
 from agent.constrain.contract import Compiler
@@ -29,12 +28,13 @@ from agent.status import Status
 from agent.steering import Steering
 from agent.stored.projection import Projection
 from agent.stored.stored import Stored
-from agent.swap.follow import BEGIN_POLL_S, Follower
+from agent.swap.follow import Follower
 from agent.swap.swapper import SupportsPromote
 from agent.tools.families import format_of
 from agent.tools.served import Toolbox
 from agent.turn.answer import Answer, crowded
 from agent.turn.ask import Ask, Renderer
+from agent.turn.intake import Intake
 from agent.turn.making.beside import Beside
 from agent.turn.named import NamedReplies
 from agent.turn.own.loop import Loop, Parts
@@ -49,8 +49,6 @@ from streams.records import Feedback, Forgotten, Recipe
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool.spool import Depth
 from streams.trace.contract import NO_TRACER, Tracer
-
-BEGIN_S: Final = 2.0  # how long a request waits at a start for what is decided to serve
 
 
 class Base(Renderer, Protocol):
@@ -166,8 +164,12 @@ class AgentService:
             share=rollout.shadow_share,
         )
         self.steering = Steering(log, self._follower, self.events, base=base.name, rollout=rollout)
-        self._draining = self._noted_failure = False
-        self._taken, self._none_taken = 0, asyncio.Event()
+        self.intake = Intake(
+            alive=lambda: engine.alive,
+            behind=lambda: self._follower.behind,
+            drain_s=settings.drain_s,
+            events=self.events,
+        )
         self.comparisons = Comparisons(
             engine,
             residents,
@@ -192,12 +194,9 @@ class AgentService:
 
         The spool is not closed: replies that were cut are recorded after this.
         """
-        if not self._draining:
-            self._draining = True
-            self.events.add("draining", f"running replies have {self.settings.drain_s:g} s")
         self._beside.stop()
         # Not the engine alone: it has nothing to do while a tool is called for a reply.
-        left_s = await self._let_end(self.settings.drain_s)
+        left_s = await self.intake.end()
         await asyncio.to_thread(self._engine.drain, left_s)
         await asyncio.to_thread(self._follower.stop)
         await asyncio.to_thread(self.stored.stop)
@@ -207,59 +206,6 @@ class AgentService:
         if self.embedding is not None:
             self.embedding.close()
         self.steering.close()
-
-    @property
-    def works(self) -> bool:
-        """Whether tokens can come; once started, only a restart of the process brings it back."""
-        return self._engine_alive()
-
-    def prove_serving(self) -> None:
-        """Prove that a request can be taken now. Raises: UnavailableError."""
-        if self._draining:
-            raise UnavailableError(
-                "this server is stopping: ask another replica, or again in a while",
-                headers={"Retry-After": str(max(1, int(self.settings.drain_s)))},
-            )
-        if not self._engine_alive():
-            raise UnavailableError("the engine has stopped: this process needs a restart")
-
-    async def begun(self) -> None:
-        """Wait until what is decided serves, if it is only just being read from the log.
-
-        raises: UnavailableError where that takes longer; while the log is away nothing is waited
-            for: what serves then serves on
-        """
-        ends_s = time.monotonic() + BEGIN_S
-        while self._follower.behind and not self._draining:
-            if time.monotonic() >= ends_s:
-                raise UnavailableError(
-                    "this server is starting: the ledger is still being read: ask again",
-                    headers={"Retry-After": str(int(BEGIN_S))},
-                )
-            await asyncio.sleep(BEGIN_POLL_S)
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Take a request, which a stop lets end within the grace. Raises: UnavailableError."""
-        self.prove_serving()
-        self._taken += 1
-        self._none_taken.clear()
-        try:
-            yield
-        finally:
-            self._taken -= 1
-            if not self._taken:
-                self._none_taken.set()
-
-    async def _let_end(self, grace_s: float) -> float:
-        """Wait for the requests that were taken. Returns: what is left of the grace, seconds."""
-        if not self._taken:
-            return grace_s
-        began_s = time.monotonic()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                await self._none_taken.wait()
-        return max(0.0, grace_s - (time.monotonic() - began_s))
 
     async def render(self, ask: Ask) -> Ask:
         """Render the prompt of an ask, calling first what somebody allowed.
@@ -334,8 +280,8 @@ class AgentService:
             following=self._follower.following(),
             depth=self._spool.depth(),
             engine=self._engine,
-            engine_alive=self._engine_alive(),
-            draining=self._draining,
+            engine_alive=self.intake.alive,
+            draining=self.intake.draining,
             tools=self.tools.status() if self.tools is not None else {},
             steps=len(self.rollout.steps),
             changes=self._follower.decisions.changes(),
@@ -407,10 +353,3 @@ class AgentService:
         self._prompts.allowed.forget(record.principal)
         self.notes.forget(record)
         self._engine.forget()
-
-    def _engine_alive(self) -> bool:
-        alive = self._engine.alive
-        if not alive and not self._noted_failure and not self._draining:
-            self._noted_failure = True
-            self.events.add("engine-failed", "the engine has stopped: restart this process")
-        return alive

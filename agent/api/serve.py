@@ -32,9 +32,9 @@ def replies_of(surface: Surface[Any]) -> Handler:
         principal = admit(request)
         body = await edge.read_body(request)
         call = surface.read(body)
-        await service.begun()
+        await service.intake.begun()
         with ExitStack() as held:
-            held.enter_context(service.taken())
+            held.enter_context(service.intake.taken())
             caller = caller_of(request, principal, body)
             asked = await surface.asks(call, caller)
             # its places first: to render it may call what somebody allowed

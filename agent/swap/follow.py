@@ -33,7 +33,7 @@ from streams.trace.contract import NO_TRACER, Tracer
 
 TOPICS: tuple[Topic, ...] = ("recipes", "rollouts", "forgotten", "notes")
 POLL_S = 0.1
-BEGIN_POLL_S = 0.01  # at the start, when requests wait for it
+_BEGIN_POLL_S = 0.01  # at the start, when requests wait for it
 RETRY_S = (0.2, 5.0)  # between two tries while the log is away, growing from the first to the last
 # What an operator took back before a start is made again behind what came first, if it is as young:
 # a host that comes back after days knows nothing of what was decided meanwhile.
@@ -207,7 +207,7 @@ class Follower:
 
     def _step(self, subscription: Subscription) -> None:
         """Read what there is, to the end; then take what the last record decides into service."""
-        waits_s = self._poll_s if self._caught_up.is_set() else min(self._poll_s, BEGIN_POLL_S)
+        waits_s = self._poll_s if self._caught_up.is_set() else min(self._poll_s, _BEGIN_POLL_S)
         entries = subscription.poll(wait_s=waits_s)
         while entries and not self._stop.is_set():
             for entry in entries:

@@ -269,6 +269,21 @@ async def test_a_result_that_does_not_fit_is_left_out(start_api: StartApi) -> No
     assert "does not fit" in (api.turns()[-1].messages[-1].content or "")
 
 
+async def test_a_step_after_which_nothing_fits_is_the_last(start_api: StartApi) -> None:
+    """What was said and called is told, as cut, and rated; no error comes in mid-reply."""
+    box = Box({"weather": RAIN})
+    api = await start(start_api, box, ["word " * 60, calling()], ["Never."])
+    async with message_of(api) as message:
+        assert message["content"] == "word " * 60
+        assert message["finish"] == "length"
+        (made,) = message["server_tool_calls"]
+        assert made["output"] == RAIN.text
+    (turn,) = api.turns()
+    assert turn.id == message["id"]
+    streamed = await api.chat("Weather?", stream=True)
+    assert [each for each in await events_of(streamed) if "error" in each] == []
+
+
 async def test_tools_that_do_not_fit_are_not_offered(start_api: StartApi) -> None:
     """A prompt that fits without them is answered without them."""
     box = Box({f"tool{n}": RAIN for n in range(40)})

@@ -2,9 +2,10 @@
 
 A bounded loop: at most so many steps, so many seconds for all calls, and as many calls as the
 request allows; then the model is asked a last time without these tools, so that it ends with an
-answer. A step that took the last token ends it as cut, and its calls are not made. Each step is a
-turn of its own, recorded as sampled, the results in the messages of the next one. The last step has
-the id of the response, so that what is said of the response is said of its answer.
+answer. A step that took the last token ends it as cut, and its calls are not made; one that leaves
+no room in the context for what would follow ends it as cut, too. Each step is a turn of its own,
+recorded as sampled, the results in the messages of the next one. The last step has the id of the
+response, so that what is said of the response is said of its answer.
 
 A reply that calls the client's tools ends the loop: they are the client's to call. Of what needs
 somebody's approval nothing is called: where the API can ask for it, the reply ends with asking;
@@ -123,8 +124,10 @@ class Loop:
                 results: list[Result] = []
                 async for events in self._called(calls, results):
                     yield Step(0, events)
-                await self._go_on(reply, calls, results, last=left == 1)
-                continue
+                if await self._go_on(reply, calls, results, last=left == 1):
+                    continue
+                yield Step(0, [self._reply.finish(reply, self.usage, cut=True)])
+                return
             ending += self._not_called(reply, calls, asked)
             cut = goes_on and not asked
             yield Step(0, [*ending, self._reply.finish(reply, self.usage, cut=cut)])
@@ -177,26 +180,36 @@ class Loop:
 
     async def _go_on(
         self, reply: Reply, calls: Sequence[Made], results: Sequence[Result], *, last: bool
-    ) -> None:
-        """Record the step that has ended, and ask for the next one."""
-        answer, self._answer = self._answer, None
+    ) -> bool:
+        """Record the step that has ended, and ask for the next one; False where none can follow."""
+        answer = self._answer
         assert answer is not None
-        answer.id = self._parts.new_id()
-        self._before = _added(self._before, answer.usage)
-        answer.__exit__(None, None, None)
         ask = _next_ask(self._ask, reply, calls, results)
         if last or self._left_s <= 0 or self._left_calls <= 0:
             ask = _without_served(ask)
         try:
-            following = await self._parts.again(ask)
-        except InvalidError:
-            short = [replace(result, text=NO_ROOM) for result in results]
-            ask = replace(ask, messages=_with_results(ask.messages, calls, short))
-            following = await self._parts.again(ask)
+            following = await self._following(ask, calls, results)
+        except InvalidError:  # what has been said fills the context
+            return False
+        answer.id = self._parts.new_id()
+        self._before, self._answer = _added(self._before, answer.usage), None
+        answer.__exit__(None, None, None)
         following.id = self.id
         self._ask = following.ask
         following.__enter__()
         self._answer = following
+        return True
+
+    async def _following(
+        self, ask: Ask, calls: Sequence[Made], results: Sequence[Result]
+    ) -> Answer:
+        """Prepare the next step, without the results where they do not fit. Raises: InvalidError"""
+        try:
+            return await self._parts.again(ask)
+        except InvalidError:
+            short = [replace(result, text=NO_ROOM) for result in results]
+            messages = _with_results(ask.messages, calls, short)
+            return await self._parts.again(replace(ask, messages=messages))
 
     def _not_called(self, reply: Reply, calls: Sequence[Made], asked: bool) -> list[ReplyEvent]:
         """Tell of the calls that are not made at the end of the loop."""
