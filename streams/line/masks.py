@@ -23,9 +23,11 @@ def keep_mask(session: Session, mask: Mask, *, created_ms: int) -> bool:
 def mask_of(session: Session, chain: Sequence[Recipe]) -> Mask:
     """Return the mask that a chain of recipes was made with.
 
-    raises: LedgerError when they name several, or the store lacks it
+    raises: LedgerError when there is none, or they name several, or the store lacks it
     """
     names = {recipe.mask for recipe in chain}
+    if not names:
+        raise LedgerError("the ledger has no recipe of it: it is the base, or another store has it")
     if len(names) != 1:
         raise LedgerError(f"the recipes name {len(names)} masks; one line has one")
     digest = names.pop()
