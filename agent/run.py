@@ -26,7 +26,7 @@ from agent.mcp.open import open_servers
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
-from agent.stored.projection import Projection
+from agent.stored.projection import FILE, Projection
 from agent.swap.residents import Residents
 from agent.turn.response_ids import load_secret
 from agent.watch.heard import Heard
@@ -168,9 +168,7 @@ def _assemble(
         engine=BatchingEngine(residents, settings=settings, base=base),
         log=log,
         spool=spool,
-        projection=Projection(
-            streams.home.expanduser() / "responses.db", keep_days=streams.retention_days
-        ),
+        projection=Projection(streams.home.expanduser() / FILE, keep_days=streams.retention_days),
         secret=load_secret(settings.response_secret, streams.home.expanduser()),
         compiler=open_compiler(base),
         open_tools=lambda events, metrics: open_servers(

@@ -80,6 +80,23 @@ def test_links_lead_somewhere(name: str) -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_files_that_the_architecture_names_are_there() -> None:
+    """One that is named without its folder lies beside the one before it."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = "agent|deploy|kernels|learner|streams|tests"
+    named = re.findall(rf"(?<![\w./])((?:{rooms})(?:/\w+)+(?:\.py)?|\w+\.py)\b", text)
+    assert len(named) > 100
+    missing: list[str] = []
+    beside = ROOT
+    for name in named:
+        path = ROOT / name if "/" in name else beside / name
+        if path.suffix:
+            beside = path.parent
+        if not path.exists():
+            missing.append(str(path.relative_to(ROOT)))
+    assert missing == []
+
+
 def test_make_lists_its_targets() -> None:
     """`make` alone explains every target."""
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

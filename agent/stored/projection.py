@@ -32,6 +32,7 @@ from streams.log.file import use_wal
 from streams.log.mark import Mark
 from streams.records import Deletion, Feedback, Forgotten, Turn, decode
 
+FILE: Final = "responses.db"  # in the home of the agents that share it
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "forgotten")
 SCHEMA_VERSION: Final = 4
 DAY_MS: Final = 24 * 60 * 60 * 1000

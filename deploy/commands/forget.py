@@ -35,9 +35,9 @@ def forget(
 ) -> None:
     """Forget what a principal said so far, and list the versions that it moved.
 
-    Turns, judgements, hints, rewrites, dead letters and spooled records go; what is read again is
-    not counted again. Ids, times, counts and the versions stay: `quickset replay --without` builds
-    a version that this principal never moved.
+    Turns, judgements, hints, rewrites, dead letters, spooled records and kept replies go; what is
+    read again is not counted again. Ids, times, counts and the versions stay: `quickset replay
+    --without` builds a version that this principal never moved.
     """
     name = forgetting.principal_named(principal)
     settings, line = in_force.settings.streams, in_force.settings.learner.line
@@ -70,6 +70,12 @@ def _told(report: Report, settings: StreamsSettings) -> list[str]:
         said.append(f"out of the log: {counts}")
     if report.spools:
         said.append(f"{report.spools} records were taken out of spools that nobody uses")
+    if report.still is not None:
+        said.append(
+            f"{report.still}, and may quote them still: an agent of this home takes it out when it"
+            " reads the record; run this again to see it done, or delete the file, which is made"
+            " again from the log"
+        )
     if report.before is not None:
         when = datetime.fromtimestamp(report.before["created_ms"] / 1000)
         said.append(f"forgotten before, {when:%Y-%m-%d %H:%M}, by {report.before['who']}")

@@ -1,8 +1,9 @@
-"""Forgets a principal: the record that says so, then store, log and spools, then what they moved.
+"""Forgets a principal: the record that says so, then store, log and what agents of the home keep.
 
 The record on the topic `forgotten` comes first and decides; everything after it can be done again.
 The store is changed line by line, by whoever holds the line's lease: a learner that runs does it
-when it reads the record, and where none runs the lease is taken for a moment.
+when it reads the record, and where none runs the lease is taken for a moment. Then it is said which
+versions they moved.
 
 Knows nothing of how a version is built without somebody (learner.rerun.refit, learner.rerun.rerun).
 """
@@ -11,15 +12,19 @@ import os
 import re
 import secrets
 import socket
+import sqlite3
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from sqlmodel import select
 
+from agent.errors import DamagedError
+from agent.stored.projection import FILE, Projection
 from deploy.errors import ForgetError
 from learner.forget import store as stored
 from learner.forget.store import Influence
@@ -51,6 +56,7 @@ class Report:
     judgements: int
     log: dict[str, int] = field(default_factory=dict)  # topic → records taken out
     spools: int = 0  # records in spools that no process holds
+    still: str | None = None  # why the replies that agents keep may quote them still
     before: dict[str, Any] | None = None  # the last time's Forgotten record
     influenced: list[Influence] = field(default_factory=list)
 
@@ -155,9 +161,28 @@ def forget(
         judgements=found.judgements,
         log=dict(gone),
         spools=forget_left(home / "spool", principal, record.created_ms, settings),
+        still=_forget_replies(home / FILE, record, keep_days=settings.retention_days),
         before=found.before,
         influenced=found.influenced,
     )
+
+
+def _forget_replies(path: Path, record: Forgotten, *, keep_days: int) -> str | None:
+    """Take their words out of the replies that may be asked for again; say why that failed.
+
+    The agents that run do the same when they read the record, and one that starts, too.
+    """
+    if not path.exists():
+        return None
+    try:
+        kept = Projection(path, keep_days=keep_days)
+        try:
+            kept.forget([record])
+        finally:
+            kept.close()
+    except (sqlite3.Error, DamagedError, OSError) as cause:
+        return f"{path} cannot be used now ({cause})"
+    return None
 
 
 def _is_all(found: Report, settings: StreamsSettings) -> bool:

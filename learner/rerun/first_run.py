@@ -3,7 +3,9 @@
 From store and log: the records that were read, without those of principals who are left out or
 forgotten, the plans and rests with what each learner knew then, and what operators changed.
 
-Invariants: the history is whole, or it is refused with what is missing. Writes nothing.
+Invariants: every turn and every rating that the store knows of is in the history, or it is refused
+with what is missing; but for turns that people deleted, which are never learned from again, and of
+which it is said where the history is not what the first run met. Writes nothing.
 """
 
 import heapq
@@ -17,15 +19,23 @@ from sqlmodel import Session, col, select
 from learner.batch.plan import RESTS
 from learner.forget import store as forget
 from learner.settings import LearnerSettings, group_of
-from streams.errors import LedgerError
+from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
 from streams.line.policy import LEARNER
 from streams.log.contract import Entry, Log, entries_now
-from streams.records import Mask, Recipe, speaker
+from streams.records import Deletion, Mask, Recipe, decode, speaker
 from streams.store.rest_tables import RestRow
 from streams.store.states import FORGOTTEN
-from streams.store.tables import GenerationRow, OffsetRow, RecipeRow, RolloutRow, TurnRow
+from streams.store.tables import (
+    GenerationRow,
+    JudgementRow,
+    OffsetRow,
+    RecipeRow,
+    RolloutRow,
+    TurnRow,
+)
+from streams.turn import beside_id
 
 _SAID: Final = ("turns", "feedback")
 
@@ -51,7 +61,8 @@ def read_history(
 ) -> History:
     """Read what is needed for a run without somebody, and prove that it is all there.
 
-    raises: LedgerError when an older build noted too little, or the log has let go of a turn
+    raises: LedgerError when an older build noted too little, or the log has let go of a turn or a
+        rating
     """
     line = settings.line
     of_line = select(GenerationRow).where(GenerationRow.line == line)
@@ -71,6 +82,7 @@ def read_history(
     kept = select(RecipeRow).where(col(RecipeRow.version).in_(children))
     recipes = {row.version: Recipe.model_validate(row.record) for row in session.exec(kept)}
     said = _said(session, log, line, left_out)
+    said, deleted = _without_deleted(session, line, said, left_out)
     _prove_whole(session, line, said, left_out)
     return History(
         line=line,
@@ -82,7 +94,7 @@ def read_history(
         changes=tuple(changes),
         recipes=recipes,
         left_out=tuple(left_out),
-        notes=_not_noted(plans),
+        notes=_not_noted(plans) + deleted,
     )
 
 
@@ -138,23 +150,88 @@ def _out(entry: Entry, moments: Moments, left_out: Collection[str]) -> bool:
     return spoken[0] in left_out or forgotten.covers(moments, *spoken, entry.time_ms)
 
 
+def _without_deleted(
+    session: Session, line: str, said: Sequence[Entry], left_out: Collection[str]
+) -> tuple[list[Entry], tuple[str, ...]]:
+    """Leave out the turns whose deletion the log has let go of: nothing would delete them here.
+
+    returns: the others; what is to be said where the first run learned from one that is not there
+    """
+    moments = forget.moments(session)
+    theirs = select(TurnRow).where(
+        TurnRow.line == line,
+        TurnRow.state == FORGOTTEN,
+        col(TurnRow.principal).not_in(list(left_out)),
+    )
+    rows = [
+        row
+        for row in session.exec(theirs)
+        if not forgotten.covers(moments, row.principal, row.created_ms, row.taken_ms)
+    ]
+    asked = _deletions(said)
+    gone = {row.id for row in rows if (row.id, row.principal) not in asked}
+    gone |= {beside_id(id) for id in gone}
+    kept = [entry for entry in said if entry.partition.topic != "turns" or entry.id not in gone]
+    ids = {entry.id for entry in kept}
+    met = sum(row.uses > 0 and row.id not in ids for row in rows)
+    if not met:
+        return kept, ()
+    return kept, (
+        f"generations learned from {_counted(met, 'turn')} that people deleted since, and the log"
+        " has let go of turn or deletion: here it was never said, so the result may differ from"
+        " that of a line that met it and not those who are left out",
+    )
+
+
+def _deletions(said: Sequence[Entry]) -> set[tuple[str, str]]:
+    """Name the turns whose deletion is among these records, with who asked for it."""
+    asked: set[tuple[str, str]] = set()
+    for entry in said:
+        if entry.partition.topic != "feedback":
+            continue
+        try:
+            record = decode(entry.value)
+        except RecordError:
+            continue
+        if isinstance(record, Deletion):
+            named = (record.turn_id, beside_id(record.turn_id))
+            asked |= {(turn_id, record.principal) for turn_id in named}
+    return asked
+
+
 def _prove_whole(
     session: Session, line: str, said: Sequence[Entry], left_out: Collection[str]
 ) -> None:
-    """Prove that the log still holds every turn that the store knows of the others."""
+    """Prove that the log still holds every turn and rating that the store knows of the others."""
     ids = {entry.id for entry in said}
-    others = select(TurnRow.id).where(
+    others = (
         TurnRow.line == line,
         TurnRow.state != FORGOTTEN,
         col(TurnRow.principal).not_in(list(left_out)),
     )
-    missing = [id for id in session.exec(others) if id not in ids]
-    if missing:
-        raise LedgerError(
-            f"the log has let go of {len(missing)} turns that the line learned from ({missing[0]}"
-            " …): what a run without somebody would have read is not known any more; use replay"
-            " --without, without --exact"
+    rated = (
+        select(JudgementRow.id)
+        .join(TurnRow, col(TurnRow.id) == col(JudgementRow.turn_id))
+        .where(
+            *others,
+            JudgementRow.source == "explicit",
+            col(JudgementRow.principal).not_in(list(left_out)),
         )
+    )
+    turns = [id for id in session.exec(select(TurnRow.id).where(*others)) if id not in ids]
+    ratings = [id for id in session.exec(rated) if id not in ids]
+    if turns or ratings:
+        found = ((len(turns), "turn"), (len(ratings), "rating"))
+        counts = " and ".join(_counted(count, what) for count, what in found if count)
+        raise LedgerError(
+            f"the log has let go of {counts} that the line learned from"
+            f" ({(turns or ratings)[0]} …): what a run without somebody would have read is not"
+            " known any more; use replay --without, without --exact"
+        )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 # What plans of older builds did, though they note nothing of it: no decay, no bank, full steps, a

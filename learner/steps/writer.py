@@ -50,6 +50,7 @@ class Writer:
                 parts.settings.line,
                 prove=parts.lease.check,
                 told=self._told,
+                max_record_bytes=parts.rules.max_record_bytes,
             )
             self._owes_log = False
 

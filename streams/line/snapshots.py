@@ -63,6 +63,7 @@ class Snapshots:
         self._keep = keep
         self._tell = tell
         self._write = write
+        self._told_of: set[Path] = set()  # that they may not be read
 
     def save(self, version: str, integers: Integers) -> Path:
         """Write a version's integers, and remove the oldest snapshots beyond `keep`.
@@ -81,6 +82,7 @@ class Snapshots:
         try:
             self._write(narrow, aside, metadata=about)
             _sync(aside)
+            aside.chmod(0o644)  # whoever shares the folder may run as somebody else
             aside.replace(path)
         except SafetensorError as cause:  # what its writer makes of a disk that is full
             raise OSError(f"{path} cannot be written: {cause}") from cause
@@ -97,7 +99,8 @@ class Snapshots:
             with safe_open(path, framework="numpy") as file:
                 about = file.metadata() or {}
                 narrow = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
+            self._may_read(path)  # which tells, where there is one
             return None
         except (SafetensorError, OSError, ValueError, TypeError) as cause:
             self._put_aside(path, f"cannot be read ({cause})")
@@ -114,7 +117,7 @@ class Snapshots:
 
         chain: version names, from the base on
         """
-        kept = {path.stem for path in self._newest_first()}
+        kept = {path.stem for path in self._newest_first() if self._may_read(path)}
         return next((version for version in reversed(chain) if version in kept), None)
 
     def refuse(self, version: str, why: str) -> None:
@@ -125,6 +128,18 @@ class Snapshots:
         if not version.isalnum():  # it becomes a file's name
             raise ValueError(f"{version!r} is not a version's name")
         return self._folder / f"{version}.safetensors"
+
+    def _may_read(self, path: Path) -> bool:
+        """Whether this process may read a snapshot; of one that it may not it tells once.
+
+        It may be whole, and is left to those who may.
+        """
+        if os.access(path, os.R_OK, effective_ids=True):
+            return True
+        if path.exists() and path not in self._told_of:
+            self._told_of.add(path)
+            self._tell(f"the snapshot {path} may not be read by this process: the ledger is used")
+        return False
 
     def _tidy(self) -> None:
         """Remove the oldest snapshots, and what damage and killed writers left long ago."""

@@ -4,6 +4,8 @@ A dead letter lives on the topic `dead-letters`, as it came; what became of it (
 dropped) is a second record there. So the list needs no database, and whoever can read the log can
 see and settle it. A record has one letter, however often it is read: the letter is named by the
 place where it stood.
+
+Invariant: a letter fits into the log; what is too long in it is cut, the payload first.
 """
 
 import base64
@@ -14,12 +16,12 @@ from typing import Any
 
 from streams.errors import ConflictError
 from streams.log.contract import Entry, Log, Outgoing, Topic, outgoing, records_now
-from streams.records import DeadLetter, DeadLetterClosed, speaker
+from streams.records import DeadLetter, DeadLetterClosed, decode, encode, speaker
 
 TOPIC: Topic = "dead-letters"
-# What a letter needs beside the payload: names, cause, JSON.
-ENVELOPE_BYTES = 4096
-MAX_CAUSE_CHARS = 500
+# Of key, record id and cause; ours are far shorter, and whoever else appends may name as he likes.
+MAX_CHARS = 500
+CUT = "…"  # ends a key or an id that was cut
 NOWHERE = -1  # the partition of what never stood in the log
 MAX_PRINCIPAL_CHARS = 64  # four times one of ours: a longer name would not fit in beside the rest
 
@@ -35,41 +37,51 @@ class LetterState:
 def of_entry(entry: Entry, cause: str, *, max_bytes: int, now_ms: int) -> DeadLetter:
     """Make the dead letter of an entry, to be put on `dead-letters` (streams.store.outbox).
 
-    max_bytes: the log's record limit; a payload that does not fit is cut
+    max_bytes: the log's record limit; what does not fit is cut
     """
     place = f"{entry.partition.topic}/{entry.partition.number}/{entry.offset}"
-    return DeadLetter(
+    letter = DeadLetter(
         id=_name(place),
         topic=entry.partition.topic,
         partition=entry.partition.number,
         offset=entry.offset,
         key=entry.key,
         record_id=entry.id,
-        cause=cause[:MAX_CAUSE_CHARS],
+        cause=cause,
         created_ms=now_ms,
-        **_held(entry.value, max_bytes),
+        payload_base64="",
+        payload_bytes=len(entry.value),
     )
+    return _filled(letter, entry.value, max_bytes)
 
 
 def of_outgoing(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) -> Outgoing:
-    """Make the dead letter of a record that the log will never take, ready for the log."""
-    letter = letter_of(record, cause, max_bytes=max_bytes, now_ms=now_ms)
-    return outgoing(TOPIC, letter.id, letter)
+    """Make the dead letter of a record that the log will never take, ready for the log.
+
+    Of a dead letter it is the same one, cut to what the log takes.
+    """
+    if record.topic == TOPIC and isinstance(letter := decode(record.value), DeadLetter):
+        fitting = _filled(letter, payload(letter), max_bytes)
+    else:
+        fitting = letter_of(record, cause, max_bytes=max_bytes, now_ms=now_ms)
+    return outgoing(TOPIC, fitting.id, fitting)
 
 
 def letter_of(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) -> DeadLetter:
     """Make the dead letter of a record that never reached the log."""
-    return DeadLetter(
+    letter = DeadLetter(
         id=_name(f"{record.topic}//{record.id}"),
         topic=record.topic,
         partition=NOWHERE,
         offset=-1,
         key=record.key,
         record_id=record.id,
-        cause=cause[:MAX_CAUSE_CHARS],
+        cause=cause,
         created_ms=now_ms,
-        **_held(record.value, max_bytes),
+        payload_base64="",
+        payload_bytes=len(record.value),
     )
+    return _filled(letter, record.value, max_bytes)
 
 
 def read_all(log: Log) -> list[LetterState]:
@@ -109,8 +121,8 @@ def redrive(log: Log, name: str, *, who: str) -> DeadLetter:
 
     A crash in between leaves the letter open; sent twice, the readers use it once, by its id.
 
-    raises: KeyError; ConflictError when it is closed already, or was cut and cannot be sent, or is
-        the question of a judge, which nobody would read there
+    raises: KeyError; ConflictError when it is closed already, or was cut, payload or names, and
+        cannot be sent, or is the question of a judge, which nobody would read there
     """
     letter = _open_letter(log, name)
     if letter.topic == "judgements" and letter.partition == NOWHERE:
@@ -123,6 +135,11 @@ def redrive(log: Log, name: str, *, who: str) -> DeadLetter:
         raise ConflictError(
             f"{letter.id}: only {len(value)} of {letter.payload_bytes} bytes were kept, too many"
             " for the log; it can only be dropped"
+        )
+    if letter.key.endswith(CUT) or letter.record_id.endswith(CUT):
+        raise ConflictError(
+            f"{letter.id}: its key or its id was too long to be kept, and under another it would be"
+            " another record; it can only be dropped"
         )
     topic: Topic = letter.topic  # type: ignore[assignment]
     log.append([Outgoing(topic=topic, key=letter.key, id=letter.record_id, value=value)])
@@ -165,15 +182,38 @@ def _name(place: str) -> str:
     return hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
-def _held(value: bytes, max_bytes: int) -> dict[str, Any]:
-    """What a letter holds of a record: its bytes, as far as they fit, and whose a cut one is."""
-    room = max(0, (max_bytes - ENVELOPE_BYTES) * 3 // 4)  # base64 makes 4 bytes of 3
-    held: dict[str, Any] = {
-        "payload_base64": base64.b64encode(value[:room]).decode(),
-        "payload_bytes": len(value),
-    }
-    # What is cut off may be the name: whoever is forgotten must be found in it all the same.
-    spoken = speaker(value) if len(value) > room else None
-    if spoken is not None and len(spoken[0]) <= MAX_PRINCIPAL_CHARS:
-        held["speaker"], held["said_ms"] = spoken
-    return held
+def _filled(letter: DeadLetter, value: bytes, max_bytes: int) -> DeadLetter:
+    """Put a record's bytes into its letter, as far as they fit; a cut one says whose it is."""
+    letter = _trimmed(letter, MAX_CHARS)
+    whole = letter.model_copy(update={"payload_base64": base64.b64encode(value).decode()})
+    if len(encode(whole)) <= max_bytes:
+        return whole
+    letter = DeadLetter.model_validate(letter.model_dump(exclude={"v"}) | _said(value))
+    chars = MAX_CHARS
+    while chars and len(encode(letter)) > max_bytes:
+        chars //= 2
+        letter = _trimmed(letter, chars)
+    room = max(0, max_bytes - len(encode(letter))) // 4 * 3  # base64 makes 4 bytes of 3
+    return letter.model_copy(update={"payload_base64": base64.b64encode(value[:room]).decode()})
+
+
+def _trimmed(letter: DeadLetter, chars: int) -> DeadLetter:
+    """Empty a letter of its payload, and cut its names and its cause."""
+    names = {"key": letter.key, "record_id": letter.record_id}
+    cut = {name: _cut(text, chars) for name, text in names.items()}
+    return letter.model_copy(update=cut | {"cause": letter.cause[:chars], "payload_base64": ""})
+
+
+def _cut(text: str, chars: int) -> str:
+    return text if len(text) <= chars else text[:chars] + CUT
+
+
+def _said(value: bytes) -> dict[str, Any]:
+    """Whose a record is: what is cut off may be the name, and whoever is forgotten must be found.
+
+    Of a name that is too long nothing is told.
+    """
+    spoken = speaker(value)
+    if spoken is None or len(spoken[0]) > MAX_PRINCIPAL_CHARS:
+        return {}
+    return {"speaker": spoken[0], "said_ms": spoken[1]}

@@ -3,20 +3,29 @@
 `put` writes a record beside what it tells of; `publish` appends what waits of a line, in order, and
 takes it out afterwards. A crash between the two appends it again: readers drop the second one by
 its id, and where the last record counts, whoever sent it reads it again and tells what holds.
+No judgement and no dead letter that the log will never take holds up what comes behind it.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
+from streams.errors import RecordTooLargeError
+from streams.log import dead_letters
 from streams.log.contract import Log, Outgoing, Topic, outgoing
+from streams.log.sqlite import MAX_RECORD_BYTES
 from streams.records import Record
+from streams.store.any_text import stored
 from streams.store.store import Store
 from streams.store.tables import OutboxRow
 
 # Records that one publish reads at once; more are read in further rounds.
 BATCH = 256
+# What only tells; a recipe or a change of a line that went missing would part those who follow it.
+_TELLING: Final[frozenset[Topic]] = frozenset({"judgements", dead_letters.TOPIC})
 
 
 def put(session: Session, topic: Topic, key: str, record: Record, *, line: str) -> None:
@@ -27,6 +36,8 @@ def put(session: Session, topic: Topic, key: str, record: Record, *, line: str) 
     sent = outgoing(topic, key, record)
     # Numbers follow the order of the calls: a flush inserts rows in the order they were added.
     row = OutboxRow(line=line, topic=sent.topic, key=sent.key, id=sent.id, value=sent.value)
+    # Both may come from a record of somebody else's, and no log takes half of a surrogate pair.
+    row.key, row.id = stored(row.key), stored(row.id)
     session.add(row)
 
 
@@ -37,6 +48,7 @@ def publish(
     *,
     prove: Callable[[Session], object] = lambda _: None,
     told: Callable[[Outgoing], None] = lambda _: None,
+    max_record_bytes: int = MAX_RECORD_BYTES,
 ) -> int:
     """Append what waits in a line's outbox, oldest first, and take it out.
 
@@ -45,9 +57,11 @@ def publish(
     prove: raises, right before each append, when the line's lease is somebody else's by now: behind
         what the next holder has appended, an old announcement would be the last that counts
     told: takes each once it is in the log
+    max_record_bytes: the log's limit; a judgement over it goes to the dead letters
     returns: number of records appended
-    raises: LogUnavailableError (what was not appended still waits), StoreUnavailableError, and what
-        `prove` raises
+    raises: LogUnavailableError (what was not appended still waits), StoreUnavailableError,
+        RecordTooLargeError when a record over the limit is what others follow, and what `prove`
+        raises
     """
     published = 0
     while True:
@@ -62,7 +76,7 @@ def publish(
         ]
         with store.transaction() as session:
             prove(session)
-        log.append(sent)
+        _append(log, sent, max_record_bytes)
         for record in sent:
             told(record)
         with store.transaction() as session:
@@ -71,3 +85,16 @@ def publish(
         published += len(rows)
         if len(rows) < BATCH:  # what came meanwhile is the next call's
             return published
+
+
+def _append(log: Log, records: Sequence[Outgoing], max_bytes: int) -> None:
+    try:
+        log.append(records)
+    except RecordTooLargeError as cause:
+        now_ms, why = int(time.time() * 1000), str(cause)
+        log.append(
+            dead_letters.of_outgoing(each, why, max_bytes=max_bytes, now_ms=now_ms)
+            if len(each.value) > max_bytes and each.topic in _TELLING
+            else each
+            for each in records
+        )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -54,9 +54,9 @@ class Store:
     def transaction(self) -> Iterator[Session]:
         """Open a session whose writes commit together when the block ends, or not at all.
 
-        raises: StoreUnavailableError when the database is away, busy or full (on a lost
-            connection the commit may have happened: what you repeat must be idempotent);
-            SchemaError when the file turns out to be damaged
+        raises: StoreUnavailableError when the database is away, busy or full, or takes no writes
+            now (on a lost connection the commit may have happened: what you repeat must be
+            idempotent); SchemaError when the file turns out to be damaged
         """
         opened = Session(self.engine, expire_on_commit=False)
         with _translated(), opened as session, session.begin():
@@ -153,11 +153,35 @@ def _open_engine(url: URL, busy_s: float) -> Engine:
         return engine
     try:
         # A connection that a restarted server has dropped is replaced before it is used.
-        return create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
     except ModuleNotFoundError as missing:
         raise ExtraMissingError(
             "a PostgreSQL store needs the package psycopg: pip install 'quickset[postgres]'"
         ) from missing
+    event.listen(engine, "handle_error", _leave_read_only)
+    event.listen(engine, "checkin", _ask_for_no_mode)
+    return engine
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """Count a connection to a server that takes no writes now as lost.
+
+    Such a server was demoted, or its operator says so for a while: another connection may find one
+    that takes them. A write in a session of ours that only reads stays a mistake of ours.
+    """
+    told = context.connection.get_execution_options() if context.connection is not None else {}
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = not told.get("postgresql_readonly", False)
+
+
+def _ask_for_no_mode(connection: Any, _: object) -> None:
+    """Let the next transaction be what the server makes it.
+
+    SQLAlchemy gives a connection that was lent for reading back as one that asks for READ WRITE,
+    which a standby refuses as a feature that it lacks, and not as _READ_ONLY.
+    """
+    if connection is not None and connection.read_only is False:
+        connection.read_only = None
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
@@ -203,6 +227,9 @@ def _translate(cause: DBAPIError) -> Exception | None:
     return None
 
 
+# psycopg counts it as a mistake, and all else that may be better at the next try (40001, 40P01,
+# 53…, 55P03, 57P…, 58…) as an OperationalError.
+_READ_ONLY = "25006"
 # What may be better at the next try; everything else is an error in our statements.
 _SQLITE_PASSING = (
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,

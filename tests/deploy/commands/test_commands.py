@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from agent.stored.projection import FILE, TOPICS, Projection
 from deploy.cli import app, main, told
 from deploy.errors import DeployError
 from deploy.operate.forget import forget
@@ -563,3 +564,53 @@ def test_a_second_forgetting_takes_what_was_said_since_and_nobody_has_counted(
     assert len(read_all(log)) == (3 if where == "kafka" else 2)
     store.close()
     log.close()
+
+
+def kept_replies(settings: StreamsSettings) -> Path:
+    """A file of the replies that may be asked for again, which a stopped agent has left."""
+    said = turn(3, "my secret").model_copy(update={"response": {"model": "q"}})
+    log = open_log(settings)
+    log.append([outgoing("turns", "k", said)])
+    path = settings.home / FILE
+    kept = Projection(path, keep_days=30)
+    reader = log.subscribe(TOPICS, group=None, positions=lambda _: {})
+    kept.take(reader.poll(wait_s=0))
+    assert kept.find(said.id)[1] == said
+    kept.close()
+    reader.close()
+    log.close()
+    return path
+
+
+@pytest.mark.parametrize("state", ["whole", "damaged"])
+def test_a_stopped_agent_keeps_nothing_of_whom_is_forgotten(
+    taught: StreamsSettings, state: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it left in its home is cleaned, too; what is damaged is made anew, without them."""
+    path = kept_replies(taught)
+    assert b"my secret" in path.read_bytes()
+    if state == "damaged":
+        path.write_bytes(b"torn" + path.read_bytes()[4:])
+    flags = ("--home", str(taught.home), "--principal", "anonymous", "--json")
+    for _ in range(2):
+        code, out, _err = run("forget", *flags, capsys=capsys)
+        assert (code, json.loads(out)["still"]) == (0, None)
+        for file in taught.home.rglob("*"):
+            assert not file.is_file() or b"my secret" not in file.read_bytes(), file
+
+
+def test_replies_that_cannot_be_reached_are_told_of(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All else is forgotten all the same."""
+    path = taught.home / FILE
+    path.mkdir()
+    code, out, _ = run(
+        "forget", "--home", str(taught.home), "--principal", "anonymous", capsys=capsys
+    )
+    assert code == 0
+    assert f"{path} cannot be used now" in out
+    store = open_store(taught)
+    with store.reading() as session:
+        assert set(session.exec(select(TurnRow.state))) == {"forgotten"}
+    store.close()

@@ -1,7 +1,11 @@
 """A snapshot comes back to the bit or not at all."""
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -137,6 +141,51 @@ def test_two_writers_of_one_version_do_not_meet(tmp_path: Path) -> None:
     Snapshots(tmp_path, write=overtaken).save("v1", INTEGERS.items())
     assert same(ours.load("v1"), INTEGERS)
     assert [path.name for path in tmp_path.iterdir()] == ["v1.safetensors"]
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that every user of the machine may look into; pytest's own are closed."""
+    with TemporaryDirectory(prefix="quickset-snapshots-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@contextmanager
+def as_another_user() -> Iterator[None]:
+    """Be nobody for a while, where this is root; others may not read what nobody may anyway."""
+    ours = os.geteuid()
+    if ours == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(ours)
+
+
+def test_whoever_shares_the_folder_may_read(shared: Path) -> None:
+    """A replica that runs as another user catches up by what this one wrote."""
+    path = Snapshots(shared).save("v1", INTEGERS.items())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    with as_another_user():
+        assert Snapshots(shared).nearest(["v1"]) == "v1"
+        assert same(Snapshots(shared).load("v1"), INTEGERS)
+
+
+def test_what_may_not_be_read_is_told_of_and_no_snapshot(shared: Path) -> None:
+    """Once; the next older one is the nearest, and the file stays for those who may read it."""
+    told: list[str] = []
+    snapshots = Snapshots(shared, tell=told.append)
+    snapshots.save("v1", INTEGERS.items())
+    path = snapshots.save("v2", INTEGERS.items())
+    path.chmod(0o000)
+    with as_another_user():
+        for _ in range(2):
+            assert snapshots.load("v2") is None
+            assert snapshots.nearest(["v1", "v2"]) == "v1"
+        assert snapshots.load("v3") is None
+    assert told == [f"the snapshot {path} may not be read by this process: the ledger is used"]
+    assert path.exists()
 
 
 def test_a_name_that_is_no_version_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 from streams.errors import ConflictError
 from streams.log import dead_letters
 from streams.log.contract import Entry, Log, Outgoing, Partition, outgoing
+from streams.records import DeadLetter, decode, encode
 
 
 def entry(value: bytes = b"no record", offset: int = 7) -> Entry:
@@ -82,6 +83,71 @@ def test_a_record_that_was_cut_can_only_be_dropped(log: Log) -> None:
     with pytest.raises(ConflictError, match="can only be dropped"):
         dead_letters.redrive(log, found.letter.id, who="operator")
     dead_letters.drop(log, found.letter.id, who="operator")
+
+
+@pytest.mark.parametrize("max_bytes", [2**10, 2**12, 2**16])
+@pytest.mark.parametrize(
+    ("key", "record_id", "cause", "value"),
+    [
+        ("k" * 5_000, "turn-9", "not a record", b"x" * 2**16),
+        ("k", "\x01" * 2**16, "not a record", b"x" * 2**16),
+        ("k", "turn-9", "\x01ß🙂" * 5_000, b"x" * 2**16),
+        ("\ud800" * 600, "🙂" * 600, "ß" * 600, b""),
+        ("k" * 501, "turn-9", "", b'{"principal":"ann","created_ms":5,"said":"' + b"x" * 2**17),
+    ],
+)
+def test_a_letter_fits_whatever_is_long_in_it(
+    max_bytes: int, key: str, record_id: str, cause: str, value: bytes
+) -> None:
+    """Key, id, cause or payload: one that did not fit would be owed to the log for ever."""
+    came = Entry(Partition("turns", 1), 7, key=key, id=record_id, value=value, time_ms=5)
+    letter = dead_letters.of_entry(came, cause, max_bytes=max_bytes, now_ms=10)
+    assert len(encode(letter)) <= max_bytes
+    assert letter.payload_bytes == len(value)
+    sent = Outgoing(topic="turns", key=key, id=record_id, value=value)
+    outcome = dead_letters.of_outgoing(sent, cause, max_bytes=max_bytes, now_ms=10)
+    assert len(outcome.value) <= max_bytes
+
+
+def test_a_payload_takes_all_the_room_that_the_names_leave() -> None:
+    """What fits to the byte is kept whole; of one more byte only what fits."""
+    for size in range(60_000, 60_008):
+        whole = dead_letters.of_entry(entry(b"x" * size), "", max_bytes=2**20, now_ms=10)
+        room = len(encode(whole))
+        kept = dead_letters.of_entry(entry(b"x" * size), "", max_bytes=room, now_ms=10)
+        assert kept == whole
+        cut = dead_letters.of_entry(entry(b"x" * size), "", max_bytes=room - 1, now_ms=10)
+        assert size - 6 <= len(dead_letters.payload(cut)) < size
+
+
+@pytest.mark.parametrize(("key", "record_id"), [("k" * 501, "turn-9"), ("s-1", "i" * 501)])
+def test_a_record_whose_name_was_cut_can_only_be_dropped(
+    log: Log, key: str, record_id: str
+) -> None:
+    """Under another key it would come in another order, under another id count as another."""
+    came = Entry(Partition("turns", 1), 7, key=key, id=record_id, value=b"{}", time_ms=5)
+    name = give_up(log, came)
+    with pytest.raises(ConflictError, match="its key or its id was too long"):
+        dead_letters.redrive(log, name, who="operator")
+    assert turns(log) == []
+    dead_letters.drop(log, name, who="operator")
+
+
+def test_a_letter_that_is_too_long_is_cut_and_stays_the_same_one() -> None:
+    """An older build made it, or the log took more then."""
+    letter = dead_letters.of_entry(
+        entry(b'{"principal":"ann","created_ms":5,"said":"' + b"x" * 2**15 + b'"}'),
+        "not a record",
+        max_bytes=2**20,
+        now_ms=10,
+    )
+    sent = outgoing(dead_letters.TOPIC, letter.id, letter)
+    shorter = dead_letters.of_outgoing(sent, "too large", max_bytes=2**14, now_ms=11)
+    assert len(shorter.value) <= 2**14
+    kept = decode(shorter.value)
+    assert isinstance(kept, DeadLetter)
+    assert (kept.id, kept.cause, kept.payload_bytes) == (letter.id, letter.cause, 2**15 + 44)
+    assert (kept.speaker, kept.said_ms) == ("ann", 5)
 
 
 def test_a_judges_question_can_only_be_dropped(log: Log) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from streams.errors import LeaseLostError, LogUnavailableError
-from streams.log.contract import Log, Outgoing
+from streams.errors import LeaseLostError, LogUnavailableError, RecordTooLargeError
+from streams.log import dead_letters
+from streams.log.contract import Entry, Log, Outgoing, Partition, Topic
 from streams.log.sqlite import SqliteLog
-from streams.records import Mask, Record, decode, record_id
+from streams.records import Judgement, Mask, Record, decode, record_id
 from streams.store import outbox
 from streams.store.lease import Lease
 from streams.store.store import Store
@@ -128,4 +129,71 @@ def test_a_holder_that_was_replaced_appends_nothing(store: Store, embedded: Log)
         outbox.publish(store, embedded, "main", prove=old.check)
     assert published(embedded) == [record(number) for number in range(outbox.BATCH)]
     assert outbox.publish(store, embedded, "main", prove=new.check) == 1
+    embedded.close()
+
+
+def entries(log: Log, topic: Topic) -> list[Entry]:
+    subscription = log.subscribe([topic], group=None, positions=lambda _: {})
+    found = subscription.poll(wait_s=0)
+    subscription.close()
+    return found
+
+
+def judgement(number: int, *, evidence: str = "") -> Judgement:
+    return Judgement(
+        id=f"j{number}", turn_id="t", line="main", version="v", principal="ann", source="explicit",
+        score=1, confidence=1, evidence=evidence, created_ms=5,
+    )  # fmt: skip
+
+
+def test_a_judgement_that_no_log_takes_holds_up_nothing(store: Store, tmp_path: Path) -> None:
+    """It goes to the dead letters, with the cause and whose it was; what is behind it is sent."""
+    log = SqliteLog(tmp_path / "log.db", max_record_bytes=2**12)
+    with store.transaction() as session:
+        for number, evidence in enumerate(("", "x" * 2**13, "")):
+            each = judgement(number, evidence=evidence)
+            outbox.put(session, "judgements", "s", each, line="main")
+    assert outbox.publish(store, log, "main", max_record_bytes=2**12) == 3
+    assert [entry.id for entry in entries(log, "judgements")] == ["j0", "j2"]
+    [found] = dead_letters.read_all(log)
+    assert (found.letter.record_id, found.letter.speaker) == ("j1", "ann")
+    assert "over the log's limit" in found.letter.cause
+    log.close()
+
+
+def test_a_letter_that_no_log_takes_is_cut(store: Store, tmp_path: Path) -> None:
+    """An older build owed it, or the log took more then: it is the same letter."""
+    log = SqliteLog(tmp_path / "log.db", max_record_bytes=2**12)
+    came = Entry(Partition("turns", 1), 7, key="s", id="t", value=b"x" * 2**13, time_ms=5)
+    letter = dead_letters.of_entry(came, "not a record", max_bytes=2**20, now_ms=10)
+    with store.transaction() as session:
+        outbox.put(session, dead_letters.TOPIC, letter.id, letter, line="main")
+    assert outbox.publish(store, log, "main", max_record_bytes=2**12) == 1
+    [found] = dead_letters.read_all(log)
+    assert (found.letter.id, found.letter.cause) == (letter.id, "not a record")
+    log.close()
+
+
+def test_a_recipe_that_no_log_takes_is_said(store: Store, tmp_path: Path) -> None:
+    """Whoever follows the line could not go on without it: it waits until the log takes more."""
+    log = SqliteLog(tmp_path / "log.db", max_record_bytes=2**12)
+    large = Mask(base="b" * 2**13, neurons={}, groups={})
+    with store.transaction() as session:
+        outbox.put(session, "judgements", "s", judgement(1), line="main")
+        outbox.put(session, "recipes", "main", large, line="main")
+    for _ in range(2):
+        with pytest.raises(RecordTooLargeError):
+            outbox.publish(store, log, "main", max_record_bytes=2**12)
+    assert entries(log, "judgements") == entries(log, "recipes") == []
+    log.close()
+
+
+def test_a_key_that_no_log_takes_holds_up_nothing(store: Store, embedded: Log) -> None:
+    """A session that somebody else named with half a surrogate pair is escaped."""
+    odd = judgement(1).model_copy(update={"id": "j\ud800"})
+    with store.transaction() as session:
+        outbox.put(session, "judgements", "s\ud800", odd, line="main")
+    assert outbox.publish(store, embedded, "main") == 1
+    [entry] = entries(embedded, "judgements")
+    assert (entry.key, entry.id, decode(entry.value)) == ("s\x10d800", "j\x10d800", odd)
     embedded.close()

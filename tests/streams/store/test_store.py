@@ -1,16 +1,21 @@
 """What every store promises, on SQLite and on a real PostgreSQL."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, insert, text
+from sqlalchemy.exc import InternalError
 from sqlmodel import AutoString, col, select
 
 from streams.errors import StoreUnavailableError
 from streams.settings import StreamsSettings
 from streams.store.any_text import restored, stored
+from streams.store.lease import Lease
 from streams.store.store import Store, open_store, store_url
 from streams.store.tables import ArtefactRow, OffsetRow, Row, SeenRow
 
@@ -220,3 +225,61 @@ def test_a_database_that_is_away_is_said(tmp_path: Path) -> None:
     settings = StreamsSettings(home=tmp_path, store="postgresql://u@127.0.0.1:1/d")
     with pytest.raises(StoreUnavailableError, match="refused"):
         open_store(settings)
+
+
+POSTGRES = [pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@contextmanager
+def without_writes(url: str) -> Iterator[None]:
+    """Whoever connects to a database meanwhile finds that it takes no writes."""
+    engine = create_engine(store_url(url), isolation_level="AUTOCOMMIT")
+    of_all = f"ALTER DATABASE {store_url(url).database}"
+    with engine.connect() as connection:
+        connection.execute(text(f"{of_all} SET default_transaction_read_only = on"))
+        try:
+            yield
+        finally:
+            connection.execute(text(f"{of_all} RESET default_transaction_read_only"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize("database", POSTGRES, indirect=True)
+def test_a_server_that_takes_no_writes_now_is_asked_again(store: Store, database: str) -> None:
+    """A primary that was demoted: it is read, a write means retry, until a server takes it."""
+    store.close()  # who is connected already keeps what held then
+    with without_writes(database):
+        assert digests(store) == []
+        with (
+            pytest.raises(StoreUnavailableError, match="read-only"),
+            store.transaction() as session,
+        ):
+            session.add(artefact("a"))
+        with pytest.raises(StoreUnavailableError, match="read-only"):
+            Lease(store, "learner/main", holder="a").acquire()
+    with store.transaction() as session:
+        session.add(artefact("a"))
+    assert digests(store) == ["a"]
+
+
+@pytest.mark.parametrize("database", POSTGRES, indirect=True)
+def test_a_write_where_only_reading_was_meant_is_a_mistake(store: Store) -> None:
+    """Nothing would be better at the next try."""
+    with pytest.raises(InternalError, match="read-only"), store.reading() as session:
+        session.execute(insert(ArtefactRow).values(artefact("a").model_dump()))
+    assert digests(store) == []
+
+
+# Serialization, deadlock; no disk, memory, connection; lock; cancelled, shut down, starting; I/O.
+PASSING = [
+    "40001", "40P01", "53100", "53200", "53300", "55P03", "57014", "57P01", "57P03", "58030",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("database", POSTGRES, indirect=True)
+def test_what_a_server_cannot_do_now_means_retry(store: Store) -> None:
+    """Each by the state that the server tells."""
+    for state in PASSING:
+        told = text(f"DO $$ BEGIN RAISE 'not now' USING ERRCODE = '{state}'; END $$")
+        with pytest.raises(StoreUnavailableError, match="not now"), store.transaction() as session:
+            session.connection().execute(told)
