@@ -87,6 +87,44 @@ def test_an_entry_of_a_table_is_added_to_it_in_whatever_order_they_come(
     }
 
 
+def test_names_that_are_not_ours_keep_their_capitals(tmp_path: Path) -> None:
+    """What a tool server is started with and sent; entries in capitals mean small letters."""
+    of_git, of_wiki = "QUICKSET_AGENT__TOOLS__GIT__", "QUICKSET_AGENT__TOOLS__Wiki__"
+    environ = {
+        f"{of_git}COMMAND": "git-mcp",
+        f"{of_git}ALLOW": '["log"]',
+        f"{of_git}ENV": '{"Mode": "x"}',
+        f"{of_git}ENV__GITHUB_TOKEN": "y",
+        f"{of_git}ENV__MY__Name": "z",
+        f"{of_wiki}URL": "https://wiki.example.org/mcp",
+        f"{of_wiki}ALLOW": '["search"]',
+        f"{of_wiki}HEADERS__Authorization": "Bearer k",
+        "QUICKSET_AGENT__ALIASES__GPT-4.1": "quickset",
+        "QUICKSET_AGENT__ALIASES__Claude": "quickset",
+    }
+    agent = read(tmp_path, "", environ).settings.agent
+    assert agent.tools["git"].env == {"Mode": "x", "GITHUB_TOKEN": "y", "MY__Name": "z"}
+    assert agent.tools["Wiki"].headers == {"Authorization": "Bearer k"}
+    assert set(agent.aliases) == {"gpt-4.1", "Claude"}
+
+
+def test_an_entry_is_added_to_the_files_table_and_a_table_takes_its_place(tmp_path: Path) -> None:
+    """So a secret of a server that the file names may come from the environment; both are told."""
+    toml = (
+        f'[agent.keys]\nann = "{HASH}"\n'
+        '[agent.tools.git]\ncommand = "git-mcp"\nallow = ["log"]\nenv = {MODE = "x"}\n'
+    )
+    environ = {
+        "QUICKSET_AGENT__KEYS": f'{{"bob": "{HASH}"}}',
+        "QUICKSET_AGENT__TOOLS__GIT__ENV__GITHUB_TOKEN": "y",
+    }
+    in_force = read(tmp_path, toml, environ)
+    assert set(in_force.settings.agent.keys) == {"bob"}
+    assert in_force.settings.agent.tools["git"].env == {"MODE": "x", "GITHUB_TOKEN": "y"}
+    origin = f"{tmp_path}/quickset.toml, QUICKSET_AGENT__TOOLS__GIT__ENV__GITHUB_TOKEN"
+    assert in_force.origin("agent.tools") == origin
+
+
 def test_a_guardrail_is_off_by_a_word_as_toml_has_no_null(tmp_path: Path) -> None:
     """In a file and by a flag alike."""
     written = '[rollout]\nmax_liked_nats = "null"'
