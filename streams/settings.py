@@ -8,7 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 MOST_WHOLE: Final = 2**53  # what every database, and every reader of JSON, takes as a whole number
 MOST: Final = 1e9  # of others; as seconds some thirty years, and threads wait for no longer
-_PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@]*@")
+# What a URL may hold that is secret: user:password@, and what its query calls a password or a key.
+_PASSWORD: Final = re.compile(r"(:/+[^:/@\s]*):[^@]*@(?:\S*@)?")
+_QUERY: Final = re.compile(
+    r"([?&;][\w.-]*(?:password|passwd|pwd|token|secret|key)=)[^&;#\s]+", re.IGNORECASE
+)
 
 
 def masked(value: Any) -> Any:
@@ -16,12 +20,16 @@ def masked(value: Any) -> Any:
 
     >>> masked(["https://bot:s3cret@chat.example.org/hooks"])
     ['https://bot:***@chat.example.org/hooks']
+    >>> masked("postgresql://db/quickset?user=me&password=s3cret")
+    'postgresql://db/quickset?user=me&password=***'
     """
     if isinstance(value, dict):
         return {name: masked(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(map(masked, value))
-    return _PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", value))
 
 
 class Section(BaseModel):

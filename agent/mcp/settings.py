@@ -35,7 +35,7 @@ class ToolServer(Section):
         if (self.command is None) == (self.url is None):
             raise ValueError("name a command or a url, and not both")
         if self.url is not None and not re.match(r"https?://", self.url):
-            raise ValueError(f"url: {self.url!r} is no address of HTTP")
+            raise ValueError("url is no address of HTTP, such as https://host/mcp")
         if self.command is None and (self.args or self.env):
             raise ValueError("args and env go with a command")
         if self.url is None and self.headers:

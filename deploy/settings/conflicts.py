@@ -11,7 +11,7 @@ from learner.errors import UnknownNameError
 from learner.judges.open import JUDGES
 from learner.safety.probes.open import PROBES
 from learner.settings import LearnerSettings, chosen
-from streams.settings import RolloutSettings, StreamsSettings
+from streams.settings import RolloutSettings, StreamsSettings, masked
 from streams.store.store import store_url
 
 _HASH = re.compile("[0-9a-fA-F]{64}")
@@ -62,8 +62,10 @@ def _verifiers(learner: LearnerSettings) -> Iterator[str]:
 
 
 def _streams(streams: StreamsSettings) -> Iterator[str]:
-    if streams.log != "sqlite" and not re.fullmatch(r"kafka://[^/,]+(,[^/,]+)*", streams.log):
-        yield f"streams.log is {streams.log!r}: give sqlite or kafka://host:port[,host:port…]"
+    if streams.log != "sqlite" and not re.fullmatch(r"kafka://[^/,@]+(,[^/,@]+)*", streams.log):
+        yield (
+            f"streams.log is {masked(streams.log)!r}: give sqlite or kafka://host:port[,host:port…]"
+        )
     if streams.store is not None:
         try:
             store_url(streams.store)

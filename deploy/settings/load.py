@@ -13,6 +13,7 @@ Knows the sections that the packages declare, and nothing of what they mean beyo
 import difflib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,10 +30,18 @@ from agent.settings import AgentSettings
 from deploy.errors import SettingsError
 from deploy.settings.conflicts import conflicts
 from learner.settings import LearnerSettings
-from streams.settings import ModelSettings, OtelSettings, RolloutSettings, StreamsSettings
+from streams.settings import (
+    ModelSettings,
+    OtelSettings,
+    RolloutSettings,
+    StreamsSettings,
+    masked,
+)
 
 PREFIX = "QUICKSET_"
 DEFAULT_FILE = Path("quickset.toml")
+_NO_TABLE = {"dict_type", "model_type", "model_attributes_type"}  # broken JSON of one, as a text
+_SECRETIVE = {"keys", "operator_keys", "env", "headers"}  # what is in these may be a key
 # secrets of whoever calls, read where they are used
 NOT_SETTINGS = {"QUICKSET_OPERATOR_KEY", "QUICKSET_API_KEY"}
 
@@ -189,7 +198,15 @@ def _parse(path: Sequence[str], text: str, origin: str) -> Any:
     try:
         return source()[section][path[1]]
     except pydantic_settings.SettingsError as cause:
-        raise SettingsError(f"{name} (from {origin}) is not valid JSON: {text}") from cause
+        raise SettingsError(f"{name} (from {origin}) is not valid JSON{_where(cause)}") from None
+
+
+def _where(cause: BaseException) -> str:
+    """Say where JSON is broken; never the text, which may hold a secret."""
+    broken = cause.__cause__
+    if not isinstance(broken, json.JSONDecodeError):
+        return ""
+    return f": {broken.msg}, line {broken.lineno}, column {broken.colno}"
 
 
 def _checked(given: Mapping[str, tuple[Any, str]]) -> Settings:
@@ -216,10 +233,18 @@ def _fault(error: ErrorDetails, given: Mapping[str, tuple[Any, str]]) -> str:
         return _unknown(".".join(where), origin)
     message = error["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    given_value = error["input"]
-    if isinstance(given_value, dict):  # a table may hold what is secret: its names tell enough
-        given_value = sorted(given_value)
-    return f"{'.'.join(where)} (from {origin}): {message}, got {given_value!r}"
+    return f"{'.'.join(where)} (from {origin}): {message}{_got(error)}"
+
+
+def _got(error: ErrorDetails) -> str:
+    """Say what was given, but for what may be secret."""
+    given, where = error["input"], error["loc"]
+    if isinstance(given, dict):  # a table: its names tell enough
+        return f", got {sorted(given)}"
+    if error["type"] in _NO_TABLE or _SECRETIVE.intersection(where[:-1]):
+        return ""
+    # of a URL whose scheme is mistyped, too
+    return ", got " + re.sub(r":(?!//).*@", ":***@", repr(masked(given)))
 
 
 def _unknown(name: str, origin: str) -> str:

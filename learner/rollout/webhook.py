@@ -25,7 +25,7 @@ from sqlmodel import Session, col, func, select
 
 from streams.errors import StoreUnavailableError
 from streams.records import Json, State
-from streams.settings import RolloutSettings
+from streams.settings import RolloutSettings, masked
 from streams.store.store import Store
 from streams.store.tables import NoticeRow, RolloutRow
 
@@ -53,6 +53,7 @@ class Webhook:
         send: POSTs a body with headers, and raises OSError or HTTPException when it fails
         """
         self._store, self._line, self._url, self._secret = store, line, url, secret
+        self._name = masked(url)  # in our own log
         self._send = send or post
         self._failed = 0
 
@@ -96,9 +97,9 @@ class Webhook:
         except (OSError, HTTPException) as cause:
             self._failed += 1
             if self._failed < TRIES:
-                _LOG.warning("%s could not be told of %s: %r", self._url, change.state, cause)
+                _LOG.warning("%s could not be told of %s: %r", self._name, change.state, cause)
                 return False
-            _LOG.error("%s was not told that %s is %s", self._url, change.candidate, change.state)
+            _LOG.error("%s was not told that %s is %s", self._name, change.candidate, change.state)
         self._failed = 0
         return True
 

@@ -348,14 +348,46 @@ def test_null_is_what_config_prints_it_for(tmp_path: Path) -> None:
     assert load(config=file, environ={}, flags=again).settings.model.path is None
 
 
-def test_a_password_in_a_url_is_shown_nowhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://bot:s3cret@host/path", "https://bot:***@host/path"),
+        ("https://bot:s3cr@t/s3cret@host/path", "https://bot:***@host/path"),
+        ("https://bot:s3cret s3cr@host/path", "https://bot:***@host/path"),
+        ("https://host/path?room=1&token=s3cret", "https://host/path?room=1&token=***"),
+    ],
+)
+def test_a_password_in_a_url_is_shown_nowhere(tmp_path: Path, url: str, told: str) -> None:
     """Neither in a setting of its own, nor in one that is made of several."""
-    url = "https://bot:s3cret@host/path"
     toml = (
         f'[rollout]\nwebhook = "{url}"\nwebhook_secret = "/secret"\n'
         f'[agent.tools.wiki]\nurl = "{url}"\nallow = ["search"]\n'
+        '[streams]\nstore = "postgresql:///d?host=h&user=u&Password=s3cret"\n'
     )
     rows = {name: str(shown(value)) for name, value, _ in read(tmp_path, toml).rows()}
     for name in ("rollout.webhook", "agent.tools"):
-        assert "https://bot:***@host/path" in rows[name]
-    assert "s3cret" not in str(rows)
+        assert told in rows[name]
+    assert rows["streams.store"] == "postgresql:///d?host=h&user=u&Password=***"
+    assert "s3cr" not in str(rows)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "words"),
+    [
+        ("AGENT__KEYS", '{"ann": s3cret}', "not valid JSON: Expecting value, line 1, column 9"),
+        ("AGENT__KEYS", '["s3cret"]', "valid dictionary"),
+        ("AGENT__TOOLS__GIT__ENV", '{"KEY": "s3cret"', "not valid JSON"),
+        ("AGENT__TOOLS__GIT__ENV", '{"KEY": ["s3cret"]}', "env.KEY"),
+        ("AGENT__TOOLS__GIT", '{"env": {"KEY": s3cret}}', "agent.tools.git"),
+        ("AGENT__TOOLS", '{"a": {"url": "x://b:s3cret@c", "allow": ["d"]}}', "no address of HTTP"),
+        ("OTEL__ENDPOINT", "htp://bot:s3cret@host", "got 'htp://bot:***@host'"),
+        ("OTEL__ENDPOINT", "http:bot:s3cret@host", "got 'http:***@host'"),
+        ("OTEL__ENDPOINT", "bot:s3cret@host", "got 'bot:***@host'"),
+        ("STREAMS__LOG", "kafka://bot:s3cret@host:9092", "kafka://bot:***@host:9092"),
+    ],
+)
+def test_a_fault_shows_no_secret(tmp_path: Path, variable: str, text: str, words: str) -> None:
+    """It says what is wrong and where, and never quotes what may be a key or a password."""
+    message = fault(tmp_path, "", {f"QUICKSET_{variable}": text})
+    assert words in message
+    assert "s3cret" not in message

@@ -150,3 +150,19 @@ def test_a_receiver_that_is_gone_for_ever_is_given_up(store: Store) -> None:
     change(store, line, "abort")
     webhook.step()
     assert (tried.count("rollout.held"), tried[-1]) == (TRIES, "rollout.aborted")
+
+
+def test_its_log_has_no_password(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither of a try that failed, nor of one that was the last."""
+
+    def send(*_: object) -> None:
+        raise ConnectionRefusedError("gone")
+
+    url = "https://bot:s3cret@gone/hook?token=s3cret"
+    webhook = Webhook(store, line="main", url=url, secret=SECRET, send=send)
+    webhook.step()
+    change(store, change(store, Line("main", ("base",)), "start"), "hold")
+    for _ in range(TRIES):
+        webhook.step()
+    assert len(caplog.messages) == TRIES
+    assert all("https://bot:***@gone/hook?token=***" in each for each in caplog.messages)
