@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -30,6 +31,22 @@ def masked(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", value))
+
+
+def prove_http(setting: str, url: str) -> None:
+    """Prove that a URL is one of HTTP and names a host. Raises: ValueError, without the URL."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{setting} must begin with http:// or https://")
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:  # such as half an IPv6 address, or a port that is no number
+        named = False
+    if not named:
+        raise ValueError(
+            f"{setting} names no host that could be asked: write it as https://host:port/path, and"
+            " %40, %3A, %2F for @, : and / in a password"
+        )
 
 
 class Section(BaseModel):
@@ -231,7 +248,8 @@ class RolloutSettings(Section):
     )
     webhook: str | None = Field(
         None,
-        description="URL that is told when a trial is held, aborted or completed; none: nobody",
+        description="URL that is told when a trial is held, aborted or completed, with user and"
+        " password (https://user:password@host/…) where it asks for them; none: nobody",
     )
     webhook_secret: Path | None = Field(
         None, description="file with the secret that signs what the webhook is told (HMAC-SHA-256)"
@@ -268,8 +286,7 @@ class RolloutSettings(Section):
         if any(low >= high for low, high in zip(self.steps, self.steps[1:], strict=False)):
             raise ValueError("rollout.steps must grow from step to step")
         if self.webhook is not None:
-            if not self.webhook.startswith(("http://", "https://")):
-                raise ValueError("rollout.webhook must begin with http:// or https://")
+            prove_http("rollout.webhook", self.webhook)
             if self.webhook_secret is None:
                 raise ValueError("rollout.webhook needs rollout.webhook_secret, to be believed")
         return self
@@ -287,8 +304,8 @@ class OtelSettings(Section):
     @field_validator("endpoint")
     @classmethod
     def _is_http(cls, endpoint: str | None) -> str | None:
-        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
-            raise ValueError("otel.endpoint must begin with http:// or https://")
+        if endpoint is not None:
+            prove_http("otel.endpoint", endpoint)
         return endpoint
 
 

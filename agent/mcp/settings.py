@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from streams.settings import Section
+from streams.settings import Section, prove_http
 
 # What every family of models can write as the name of a function.
 NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
@@ -34,8 +34,8 @@ class ToolServer(Section):
     def _one_place(self) -> Self:
         if (self.command is None) == (self.url is None):
             raise ValueError("name a command or a url, and not both")
-        if self.url is not None and not re.match(r"https?://", self.url):
-            raise ValueError("url is no address of HTTP, such as https://host/mcp")
+        if self.url is not None:
+            prove_http("url", self.url)
         if self.command is None and (self.args or self.env):
             raise ValueError("args and env go with a command")
         if self.url is None and self.headers:

@@ -299,6 +299,8 @@ def test_two_stores_contradict(tmp_path: Path) -> None:
         ("steps = [0.1, 1.0]", ["rollout.steps are shares between 0 and 1"]),
         ('webhook = "http://x"', ["rollout.webhook needs rollout.webhook_secret"]),
         ('webhook = "x"\nwebhook_secret = "y"', ["rollout.webhook must begin with http"]),
+        ('webhook = "http://"\nwebhook_secret = "y"', ["rollout.webhook names no host"]),
+        ('webhook = "http://u:p/w@h"\nwebhook_secret = "y"', ["rollout.webhook names no host"]),
     ],
 )
 def test_a_rollout_that_cannot_be_meant_is_refused(
@@ -353,7 +355,6 @@ def test_null_is_what_config_prints_it_for(tmp_path: Path) -> None:
     [
         ("https://bot:s3cret@host/path", "https://bot:***@host/path"),
         ("https://bot:s3cr@t/s3cret@host/path", "https://bot:***@host/path"),
-        ("https://bot:s3cret s3cr@host/path", "https://bot:***@host/path"),
         ("https://host/path?room=1&token=s3cret", "https://host/path?room=1&token=***"),
     ],
 )
@@ -379,7 +380,11 @@ def test_a_password_in_a_url_is_shown_nowhere(tmp_path: Path, url: str, told: st
         ("AGENT__TOOLS__GIT__ENV", '{"KEY": "s3cret"', "not valid JSON"),
         ("AGENT__TOOLS__GIT__ENV", '{"KEY": ["s3cret"]}', "env.KEY"),
         ("AGENT__TOOLS__GIT", '{"env": {"KEY": s3cret}}', "agent.tools.git"),
-        ("AGENT__TOOLS", '{"a": {"url": "x://b:s3cret@c", "allow": ["d"]}}', "no address of HTTP"),
+        (
+            "AGENT__TOOLS",
+            '{"a": {"url": "x://b:s3cret@c", "allow": ["d"]}}',
+            "must begin with http",
+        ),
         ("OTEL__ENDPOINT", "htp://bot:s3cret@host", "got 'htp://bot:***@host'"),
         ("OTEL__ENDPOINT", "http:bot:s3cret@host", "got 'http:***@host'"),
         ("OTEL__ENDPOINT", "bot:s3cret@host", "got 'bot:***@host'"),
@@ -391,3 +396,19 @@ def test_a_fault_shows_no_secret(tmp_path: Path, variable: str, text: str, words
     message = fault(tmp_path, "", {f"QUICKSET_{variable}": text})
     assert words in message
     assert "s3cret" not in message
+
+
+@pytest.mark.parametrize(
+    ("setting", "url"),
+    [
+        ("otel.endpoint", "http://"),
+        ("otel.endpoint", "http://host:port"),
+        ("learner.judge_url", "host:8000/v1"),
+        ("learner.judge_url", "http://:8000/v1"),
+        ("learner.judge_url", "http://one two/v1"),
+    ],
+)
+def test_an_address_without_a_host_is_refused(tmp_path: Path, setting: str, url: str) -> None:
+    """At the start, and not at each try to ask it."""
+    section, _, field = setting.partition(".")
+    assert setting in fault(tmp_path, f'[{section}]\n{field} = "{url}"')
