@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from streams.errors import SecretError
+
 MOST_WHOLE: Final = 2**53  # what every database, and every reader of JSON, takes as a whole number
 MOST: Final = 1e9  # of others; as seconds some thirty years, and threads wait for no longer
 # What a URL may hold that is secret: user:password@, and what its query calls a password or a key.
@@ -47,6 +49,21 @@ def prove_http(setting: str, url: str) -> None:
             f"{setting} names no host that could be asked: write it as https://host:port/path, and"
             " %40, %3A, %2F for @, : and / in a password"
         )
+
+
+def secret_in(setting: str, file: Path) -> bytes:
+    """Read the file that a setting names for the secret in it, without the white space around.
+
+    raises: SecretError naming both, when it cannot be read or is empty
+    """
+    try:
+        secret = file.expanduser().read_bytes().strip()
+    except (OSError, RuntimeError) as cause:  # RuntimeError: ~name, of nobody
+        why = cause.strerror if isinstance(cause, OSError) else cause
+        raise SecretError(f"{setting}: {file} cannot be read: {why}") from cause
+    if not secret:
+        raise SecretError(f"{setting}: {file} is empty")
+    return secret
 
 
 class Section(BaseModel):

@@ -27,7 +27,7 @@ from sqlmodel import Session, col, func, select
 
 from streams.errors import StoreUnavailableError
 from streams.records import Json, State
-from streams.settings import RolloutSettings, masked
+from streams.settings import RolloutSettings, masked, secret_in
 from streams.store.store import Store
 from streams.store.tables import NoticeRow, RolloutRow
 
@@ -169,7 +169,7 @@ def notifying(settings: RolloutSettings, store: Store, *, line: str) -> Iterator
     if settings.webhook is None or settings.webhook_secret is None:
         yield
         return
-    secret = settings.webhook_secret.expanduser().read_bytes().strip()
+    secret = secret_in("rollout.webhook_secret", settings.webhook_secret)
     webhook = Webhook(store, line=line, url=settings.webhook, secret=secret)
     stop = threading.Event()
 
