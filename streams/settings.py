@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from streams.errors import SecretError
 
@@ -67,13 +74,24 @@ def secret_in(setting: str, file: Path) -> bytes:
 
 
 class Section(BaseModel):
-    """A part of the settings: immutable, an unknown name is an error, and numbers are usable ones.
+    """A part of the settings: immutable, an unknown name is an error, and values are usable ones.
 
     Not a number, infinity and 1e308 pass most limits, and end a process hours later: where it waits
-    so many seconds, or writes them into a table.
+    so many seconds, or writes them into a table. And an empty text, such as a variable that was to
+    be filled in, is an address that means all of them, or a path that means this folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, value: object, info: ValidationInfo) -> object:
+        empty = isinstance(value, str) and not value.strip()
+        if empty and cls.model_fields[info.field_name or ""].default != "":
+            raise ValueError("it is empty: leave it out, or give a value")
+        if isinstance(value, dict) and "" in value:
+            raise ValueError("one entry has no name")
+        return value
 
     @field_validator("*")
     @classmethod

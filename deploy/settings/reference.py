@@ -21,7 +21,10 @@ where each value in force came from.
 A variable may give one entry of a table, too, or a field of one: `QUICKSET_AGENT__KEYS__ANN`,
 `QUICKSET_AGENT__TOOLS__GIT__ENV__GITHUB_TOKEN`. It is added to the entries that the file has; a
 whole table takes the place of the file's. An entry in capitals alone is called in small letters
-(`ann`, `git`), any other as it is written, and names in `env` and `headers` keep their capitals."""
+(`ann`, `git`), any other as it is written, and names in `env` and `headers` keep their capitals.
+
+An empty value is refused, but where it is the default: leave the setting out, and the variable
+unset. Only an empty `DATABASE_URL` counts as none."""
 
 
 def markdown() -> str:

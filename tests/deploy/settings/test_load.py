@@ -412,3 +412,37 @@ def test_an_address_without_a_host_is_refused(tmp_path: Path, setting: str, url:
     """At the start, and not at each try to ask it."""
     section, _, field = setting.partition(".")
     assert setting in fault(tmp_path, f'[{section}]\n{field} = "{url}"')
+
+
+@pytest.mark.parametrize("text", ["", " "])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("agent.host", "agent.console_host", "agent.line", "agent.response_secret"),
+        *("streams.home", "streams.store", "streams.snapshots", "streams.sasl_password_file"),
+        *("model.path", "model.cache", "learner.line", "learner.judge_key_file", "otel.endpoint"),
+        *("rollout.webhook", "rollout.webhook_secret"),
+    ],
+)
+def test_an_empty_value_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    """By the environment, a flag and the file alike: all addresses, or this folder, was meant."""
+    section, _, field = name.partition(".")
+    words = f"{name} (from"
+    variable = f"QUICKSET_{section}__{field}".upper()
+    assert words in fault(tmp_path, "", {variable: text})
+    assert words in fault(tmp_path, f'[{section}]\n{field} = "{text}"')
+    with pytest.raises(SettingsError, match="it is empty"):
+        read(tmp_path, "", {}, {name: text})
+
+
+def test_what_may_be_empty_is_taken(tmp_path: Path) -> None:
+    """What is empty by default; and a DATABASE_URL that a platform leaves so is none."""
+    environ = {"QUICKSET_STREAMS__TOPIC_PREFIX": "", "DATABASE_URL": ""}
+    toml = '[streams]\ntopic_prefix = "ours."'
+    streams = read(tmp_path, toml, environ).settings.streams
+    assert (streams.topic_prefix, streams.store) == ("", None)
+
+
+def test_an_entry_without_a_name_is_refused(tmp_path: Path) -> None:
+    """Nobody could say whose key it is."""
+    assert "one entry has no name" in fault(tmp_path, "", {"QUICKSET_AGENT__KEYS__": HASH})
