@@ -242,6 +242,15 @@ def test_a_usual_file_that_cannot_be_read_is_told(
             '[learner]\njudges = ["verifier"]\nverifiers = [{name = "units", program = ["/x"]}]',
             ["learner.verifiers.units", "learner.judges", "lacks program"],
         ),
+        (
+            '[learner]\nprobes = ["finite", "odds"]\nquick_probes = ["odds", "sense"]',
+            ["learner.quick_probes names 'sense'", "learner.probes"],
+        ),
+        (
+            '[learner]\nprobes = ["finite"]\noptional_probes = ["leak"]',
+            ["learner.optional_probes names 'leak'", "learner.probes"],
+        ),
+        ('[learner]\nprobes = ["sense"]', ["learner.probes", "none of learner.quick_probes"]),
         ('[streams]\nlog = "redis://x"', ["streams.log"]),
         ('[streams]\ntls_ca = "/ca.pem"', ["streams.tls_ca", "streams.security_protocol"]),
         ('[streams]\nsasl_username = "u"', ["streams.sasl_username", "security_protocol"]),
@@ -256,7 +265,13 @@ def test_contradiction_names_both_settings(tmp_path: Path, toml: str, names: lis
 
 
 @pytest.mark.parametrize(
-    ("setting", "known"), [("judges", "explicit, lexical"), ("probes", "finite, odds, refusal")]
+    ("setting", "known"),
+    [
+        ("judges", "explicit, lexical"),
+        ("probes", "finite, odds, refusal"),
+        ("quick_probes", "finite, odds, refusal"),
+        ("optional_probes", "finite, odds, refusal"),
+    ],
 )
 def test_an_implementation_that_does_not_exist_is_refused(
     tmp_path: Path, setting: str, known: str
@@ -309,6 +324,12 @@ def test_a_rollout_that_cannot_be_meant_is_refused(
     """Steps that shrink, a hook that nobody could believe, two persons without names."""
     message = fault(tmp_path, f"[rollout]\n{toml}")
     assert all(name in message for name in names)
+
+
+def test_fewer_probes_need_no_more_words(tmp_path: Path) -> None:
+    """What is quick or optional by default holds for those of them that are asked."""
+    learner = read(tmp_path, '[learner]\nprobes = ["finite", "refusal"]').settings.learner
+    assert learner.probes == ("finite", "refusal")
 
 
 def test_public_console_is_allowed_with_keys(tmp_path: Path) -> None:
