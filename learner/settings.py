@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from learner.errors import UnknownNameError
 from learner.options.gate import GateSettings
 from learner.options.hearing import JudgeSettings, LessonSettings
 from streams.records import Noise
+from streams.settings import distinct
 
 _WINDOW: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 
@@ -58,7 +59,9 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         description="how many of the last blocks move, all at most; the others are computed once"
         " a batch. Directed and screened noise move the last one alone, whatever stands here",
     )
-    modules: tuple[Module, ...] = Field(MODULES, description="which linear layers of a block move")
+    modules: Annotated[tuple[Module, ...], AfterValidator(distinct)] = Field(
+        MODULES, description="which linear layers of a block move"
+    )
     strategy: Literal["es", "randopt"] = "es"
     noise: Noise = Field(
         "directed",

@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -71,6 +72,21 @@ def secret_in(setting: str, file: Path) -> bytes:
     if not secret:
         raise SecretError(f"{setting}: {file} is empty")
     return secret
+
+
+def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names of which none is there twice. Raises: ValueError naming the first that is.
+
+    >>> distinct(("a", "b"))
+    ('a', 'b')
+    """
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            raise ValueError(f"{name} is named twice")
+    return names
+
+
+Names = Annotated[tuple[str, ...], AfterValidator(distinct)]
 
 
 class Section(BaseModel):

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from streams.settings import Section, prove_http
+from streams.settings import Names, Section, prove_http
 
 
 class Verifier(Section):
@@ -37,7 +37,7 @@ class Verifier(Section):
 class JudgeSettings(Section):
     """What judges a reply."""
 
-    judges: tuple[str, ...] = Field(
+    judges: Names = Field(
         ("explicit", "lexical", "embedding"),
         min_length=1,
         description="which judges judge a reply by what followed it: files of learner/judges;"

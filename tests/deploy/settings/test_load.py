@@ -467,3 +467,19 @@ def test_what_may_be_empty_is_taken(tmp_path: Path) -> None:
 def test_an_entry_without_a_name_is_refused(tmp_path: Path) -> None:
     """Nobody could say whose key it is."""
     assert "one entry has no name" in fault(tmp_path, "", {"QUICKSET_AGENT__KEYS__": HASH})
+
+
+@pytest.mark.parametrize(
+    ("setting", "names"),
+    [
+        ("learner.modules", '["up_proj", "down_proj", "up_proj"]'),
+        ("learner.judges", '["lexical", "lexical"]'),
+        ("learner.probes", '["finite", "odds", "odds"]'),
+        ("learner.quick_probes", '["finite", "finite"]'),
+        ("learner.optional_probes", '["leak", "leak"]'),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path, setting: str, names: str) -> None:
+    """It ended the learner once the mask was measured, or asked the same twice."""
+    with pytest.raises(SettingsError, match=rf"^{setting} \(from .*is named twice"):
+        read(tmp_path, "", {}, {setting: names})
