@@ -483,3 +483,30 @@ def test_a_name_that_stands_twice_is_refused(tmp_path: Path, setting: str, names
     """It ended the learner once the mask was measured, or asked the same twice."""
     with pytest.raises(SettingsError, match=rf"^{setting} \(from .*is named twice"):
         read(tmp_path, "", {}, {setting: names})
+
+
+def test_an_origin_is_taken_as_browsers_say_it(tmp_path: Path) -> None:
+    """Compared letter by letter, the others never matched."""
+    given = (
+        '["https://Chat.Example.org/", "HTTP://localhost:03000", "https://a.org:443", '
+        '"http://[::1]:80", "http://a.org:443", "chrome-extension://abcdef"]'
+    )
+    assert read(tmp_path, "", {}, {"agent.origins": given}).settings.agent.origins == (
+        *("https://chat.example.org", "http://localhost:3000", "https://a.org"),
+        *("http://[::1]", "http://a.org:443", "chrome-extension://abcdef"),
+    )
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("*", "https://*.example.org", "chat.example.org", "localhost:3000", "null", ""),
+        *("https://a.org/chat", "https://a.org?", "https://u@a.org", "https://a.org:port"),
+        *("https://a.org,https://b.org", "https://", "https://bücher.example"),
+    ],
+)
+def test_what_is_no_origin_is_refused(tmp_path: Path, origin: str) -> None:
+    """No browser says it, and no page of it could ever call."""
+    assert "is no origin: write scheme://host" in fault(
+        tmp_path, f'[agent]\norigins = ["{origin}"]'
+    )
