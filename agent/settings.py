@@ -49,7 +49,7 @@ class AgentSettings(Section):
     )
     console_port: int = Field(8322, ge=0, le=65535, description="0 takes a free one")
     line: str = Field("main", description="the line of versions that this agent serves")
-    threads: int = Field(0, ge=0, description="torch threads; 0 takes every core")
+    threads: int = Field(0, ge=0, le=2**15, description="torch threads; 0 takes every core")
     max_batch: int = Field(16, ge=1, description="requests decoded together; more wait their turn")
     max_queue: int = Field(256, ge=1, description="requests that may wait; more are answered 429")
     context_tokens: int = Field(

@@ -161,9 +161,12 @@ class StreamsSettings(Section):
         description="put before the names of Kafka's topics and groups, to share a cluster",
     )
     replication: int = Field(
-        1, ge=1, description="copies of each partition that `streams init` asks Kafka for"
+        1,
+        ge=1,
+        le=2**15 - 1,
+        description="copies of each partition that `streams init` asks Kafka for",
     )
-    partitions: int = Field(6, ge=1, description="partitions of turns and feedback")
+    partitions: int = Field(6, ge=1, le=2**31 - 1, description="partitions of turns and feedback")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     tls_ca: Path | None = Field(None, description="certificate authority of the brokers, PEM")
     tls_certificate: Path | None = Field(None, description="our certificate for the brokers, PEM")
@@ -174,6 +177,7 @@ class StreamsSettings(Section):
     retention_days: int = Field(
         90,
         ge=1,
+        le=36_500,
         description="how long turns, feedback, judgements and dead letters stay in the log, and"
         " what turns said in the store; recipes and rollouts stay for ever",
     )
@@ -188,7 +192,7 @@ class StreamsSettings(Section):
     )
     snapshots_kept: int = Field(3, ge=1, description="snapshots that are kept, the newest ones")
     max_record_bytes: int = Field(
-        4 * 2**20, ge=1024, description="larger records go to dead letters"
+        4 * 2**20, ge=1024, le=2**30, description="larger records go to dead letters"
     )
     spool_bytes: int = Field(
         256 * 2**20, ge=2**16, description="disk that may be used by what waits for the log"

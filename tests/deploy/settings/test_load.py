@@ -352,6 +352,12 @@ def test_every_example_is_good(example: Path) -> None:
         ("agent.drain_s", "nan"),
         ("learner.kl_budget", "inf"),
         ("learner.turns_per_generation", "9" * 23),
+        ("learner.uses", "9" * 15),
+        ("streams.retention_days", "999999999999"),
+        ("streams.replication", "40000"),
+        ("streams.partitions", str(2**31)),
+        ("streams.max_record_bytes", str(2**31)),
+        ("agent.threads", "9" * 15),
     ],
 )
 def test_a_number_that_nothing_can_use_is_refused(name: str, number: str) -> None:
@@ -510,3 +516,9 @@ def test_what_is_no_origin_is_refused(tmp_path: Path, origin: str) -> None:
     assert "is no origin: write scheme://host" in fault(
         tmp_path, f'[agent]\norigins = ["{origin}"]'
     )
+
+
+@pytest.mark.parametrize("window", ["00:00-00:00", "22:00-22:00"])
+def test_a_window_that_holds_at_no_minute_is_refused(tmp_path: Path, window: str) -> None:
+    """All day is meant by leaving windows out; such a one meant never."""
+    assert "ends where it begins" in fault(tmp_path, f'[learner]\nwindows = ["{window}"]')
