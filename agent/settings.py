@@ -1,8 +1,9 @@
 """Settings of the agent. Parsed by deploy.settings.load; every field says its unit."""
 
 import ipaddress
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -11,6 +12,12 @@ from streams.settings import Section
 
 # Every model that can be asked for is one of these, or an alias of one.
 MODEL = "quickset"
+
+# What a page's address begins with. Not "null", which any page can say that is put into a frame.
+_ORIGIN: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?"
+)
+_PORTS: Final = {"http": 80, "https": 443}  # which browsers leave out
 
 # A system prompt, a question and a short answer.
 MIN_CONTEXT = 64
@@ -42,7 +49,7 @@ class AgentSettings(Section):
     )
     console_port: int = Field(8322, ge=0, le=65535, description="0 takes a free one")
     line: str = Field("main", description="the line of versions that this agent serves")
-    threads: int = Field(0, ge=0, description="torch threads; 0 takes every core")
+    threads: int = Field(0, ge=0, le=2**15, description="torch threads; 0 takes every core")
     max_batch: int = Field(16, ge=1, description="requests decoded together; more wait their turn")
     max_queue: int = Field(256, ge=1, description="requests that may wait; more are answered 429")
     context_tokens: int = Field(
@@ -230,6 +237,11 @@ class AgentSettings(Section):
             return keys
         return {n: {"hash": key} if isinstance(key, str) else key for n, key in keys.items()}
 
+    @field_validator("origins")
+    @classmethod
+    def _as_browsers_say(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin_of(each) for each in origins)
+
     @field_validator("aliases")
     @classmethod
     def _are_ours(cls, aliases: dict[str, str]) -> dict[str, str]:
@@ -239,6 +251,23 @@ class AgentSettings(Section):
             if alias.startswith(MODEL):
                 raise ValueError(f"{alias} is a name of our own: choose another alias")
         return aliases
+
+
+def origin_of(text: str) -> str:
+    """Return an origin as browsers say it, with which it is compared. Raises: ValueError.
+
+    >>> origin_of("HTTPS://Chat.example.org:443/")
+    'https://chat.example.org'
+    """
+    found = _ORIGIN.fullmatch(text.lower())
+    if found is None:
+        raise ValueError(
+            f"{text!r} is no origin: write scheme://host or scheme://host:port, such as"
+            " https://chat.example.org, and each of several"
+        )
+    scheme, host, port = found.groups()
+    is_usual = port is None or int(port) == _PORTS.get(scheme)
+    return f"{scheme}://{host}" if is_usual else f"{scheme}://{host}:{int(port)}"
 
 
 def is_loopback(host: str) -> bool:

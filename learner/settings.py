@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from learner.errors import UnknownNameError
 from learner.options.gate import GateSettings
 from learner.options.hearing import JudgeSettings, LessonSettings
 from streams.records import Noise
+from streams.settings import distinct
 
 _WINDOW: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 
@@ -29,6 +30,7 @@ Freeze = Literal["top-complex", "all-complex", "all-but-redundant"]
 # and the kinds of noise that search by it.
 UNDER_THE_NORM: Final[tuple[Module, ...]] = ("gate_proj", "up_proj", "down_proj")
 SEARCHED: Final[tuple[Noise, ...]] = ("directed", "screened")
+MOST_TURNS: Final = 10**6  # a database counts turns by the product of two such numbers
 MOST_DIRECTED: Final = 64  # pairs whose sums are exact in float32, with factors of five bits
 
 
@@ -58,7 +60,9 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         description="how many of the last blocks move, all at most; the others are computed once"
         " a batch. Directed and screened noise move the last one alone, whatever stands here",
     )
-    modules: tuple[Module, ...] = Field(MODULES, description="which linear layers of a block move")
+    modules: Annotated[tuple[Module, ...], AfterValidator(distinct)] = Field(
+        MODULES, description="which linear layers of a block move"
+    )
     strategy: Literal["es", "randopt"] = "es"
     noise: Noise = Field(
         "directed",
@@ -112,8 +116,12 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         description='the same of the base\'s replies to orders of form ("in one word", "as JSON")'
         " that nobody teaches: keeps small tasks where they are; 0: they make nothing dearer",
     )
-    turns_per_generation: int = Field(6, ge=1, description="judged turns that score one generation")
-    uses: int = Field(8, ge=1, description="generations that one judged turn may score")
+    turns_per_generation: int = Field(
+        6, ge=1, le=MOST_TURNS, description="judged turns that score one generation"
+    )
+    uses: int = Field(
+        8, ge=1, le=MOST_TURNS, description="generations that one judged turn may score"
+    )
     max_staleness: int = Field(
         32, ge=0, description="turns of versions further behind the serving one score no more"
     )
@@ -262,7 +270,10 @@ def minutes(window: str) -> tuple[int, int]:
     hours = [int(text) for text in found.groups()]
     if max(hours[0], hours[2]) > 23 or max(hours[1], hours[3]) > 59:
         raise ValueError(f"{window!r} is no time of the day: hours end with 23, minutes with 59")
-    return hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
+    begins, ends = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
+    if begins == ends:
+        raise ValueError(f"{window!r} ends where it begins: without learner.windows it is all day")
+    return begins, ends
 
 
 def group_of(line: str) -> str:

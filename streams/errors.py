@@ -14,6 +14,7 @@ StreamsError
 ├── LeaseLostError              another process holds the lease; stop, write nothing
 ├── LedgerError                 a recipe that does not fit its parent, or a broken chain
 │   └── ProofError              a version that cannot be rebuilt as asked, or has other bits
+├── SecretError                 a file with a secret that cannot be read or is empty; names it
 ├── ExtraMissingError           an optional library is missing; the message names the extra
 ├── ModelFilesError             a model directory that is missing, half-written or unsupported
 └── TemplateRefusedError        messages that the model's chat template does not accept
@@ -84,6 +85,10 @@ class LedgerError(StreamsError):
 
 class ProofError(LedgerError):
     """A version that cannot be rebuilt as asked, or does not have the promised bits."""
+
+
+class SecretError(StreamsError):
+    """A file that a setting names for what is in it cannot be read, or is empty."""
 
 
 class ExtraMissingError(StreamsError):

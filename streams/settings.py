@@ -2,13 +2,28 @@
 
 import re
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from streams.errors import SecretError
 
 MOST_WHOLE: Final = 2**53  # what every database, and every reader of JSON, takes as a whole number
 MOST: Final = 1e9  # of others; as seconds some thirty years, and threads wait for no longer
-_PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@]*@")
+# What a URL may hold that is secret: user:password@, and what its query calls a password or a key.
+_PASSWORD: Final = re.compile(r"(:/+[^:/@\s]*):[^@]*@(?:\S*@)?")
+_QUERY: Final = re.compile(
+    r"([?&;][\w.-]*(?:password|passwd|pwd|token|secret|key)=)[^&;#\s]+", re.IGNORECASE
+)
 
 
 def masked(value: Any) -> Any:
@@ -16,22 +31,83 @@ def masked(value: Any) -> Any:
 
     >>> masked(["https://bot:s3cret@chat.example.org/hooks"])
     ['https://bot:***@chat.example.org/hooks']
+    >>> masked("postgresql://db/quickset?user=me&password=s3cret")
+    'postgresql://db/quickset?user=me&password=***'
     """
     if isinstance(value, dict):
         return {name: masked(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(map(masked, value))
-    return _PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", value))
+
+
+def prove_http(setting: str, url: str) -> None:
+    """Prove that a URL is one of HTTP and names a host. Raises: ValueError, without the URL."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{setting} must begin with http:// or https://")
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:  # such as half an IPv6 address, or a port that is no number
+        named = False
+    if not named:
+        raise ValueError(
+            f"{setting} names no host that could be asked: write it as https://host:port/path, and"
+            " %40, %3A, %2F for @, : and / in a password"
+        )
+
+
+def secret_in(setting: str, file: Path) -> bytes:
+    """Read the file that a setting names for the secret in it, without the white space around.
+
+    raises: SecretError naming both, when it cannot be read or is empty
+    """
+    try:
+        secret = file.expanduser().read_bytes().strip()
+    except (OSError, RuntimeError) as cause:  # RuntimeError: ~name, of nobody
+        why = cause.strerror if isinstance(cause, OSError) else cause
+        raise SecretError(f"{setting}: {file} cannot be read: {why}") from cause
+    if not secret:
+        raise SecretError(f"{setting}: {file} is empty")
+    return secret
+
+
+def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names of which none is there twice. Raises: ValueError naming the first that is.
+
+    >>> distinct(("a", "b"))
+    ('a', 'b')
+    """
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            raise ValueError(f"{name} is named twice")
+    return names
+
+
+Names = Annotated[tuple[str, ...], AfterValidator(distinct)]
 
 
 class Section(BaseModel):
-    """A part of the settings: immutable, an unknown name is an error, and numbers are usable ones.
+    """A part of the settings: immutable, an unknown name is an error, and values are usable ones.
 
     Not a number, infinity and 1e308 pass most limits, and end a process hours later: where it waits
-    so many seconds, or writes them into a table.
+    so many seconds, or writes them into a table. And an empty text, such as a variable that was to
+    be filled in, is an address that means all of them, or a path that means this folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, value: object, info: ValidationInfo) -> object:
+        empty = isinstance(value, str) and not value.strip()
+        if empty and cls.model_fields[info.field_name or ""].default != "":
+            raise ValueError("it is empty: leave it out, or give a value")
+        if isinstance(value, dict) and "" in value:
+            raise ValueError("one entry has no name")
+        return value
 
     @field_validator("*")
     @classmethod
@@ -85,9 +161,12 @@ class StreamsSettings(Section):
         description="put before the names of Kafka's topics and groups, to share a cluster",
     )
     replication: int = Field(
-        1, ge=1, description="copies of each partition that `streams init` asks Kafka for"
+        1,
+        ge=1,
+        le=2**15 - 1,
+        description="copies of each partition that `streams init` asks Kafka for",
     )
-    partitions: int = Field(6, ge=1, description="partitions of turns and feedback")
+    partitions: int = Field(6, ge=1, le=2**31 - 1, description="partitions of turns and feedback")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     tls_ca: Path | None = Field(None, description="certificate authority of the brokers, PEM")
     tls_certificate: Path | None = Field(None, description="our certificate for the brokers, PEM")
@@ -98,6 +177,7 @@ class StreamsSettings(Section):
     retention_days: int = Field(
         90,
         ge=1,
+        le=36_500,
         description="how long turns, feedback, judgements and dead letters stay in the log, and"
         " what turns said in the store; recipes and rollouts stay for ever",
     )
@@ -112,7 +192,7 @@ class StreamsSettings(Section):
     )
     snapshots_kept: int = Field(3, ge=1, description="snapshots that are kept, the newest ones")
     max_record_bytes: int = Field(
-        4 * 2**20, ge=1024, description="larger records go to dead letters"
+        4 * 2**20, ge=1024, le=2**30, description="larger records go to dead letters"
     )
     spool_bytes: int = Field(
         256 * 2**20, ge=2**16, description="disk that may be used by what waits for the log"
@@ -223,7 +303,8 @@ class RolloutSettings(Section):
     )
     webhook: str | None = Field(
         None,
-        description="URL that is told when a trial is held, aborted or completed; none: nobody",
+        description="URL that is told when a trial is held, aborted or completed, with user and"
+        " password (https://user:password@host/…) where it asks for them; none: nobody",
     )
     webhook_secret: Path | None = Field(
         None, description="file with the secret that signs what the webhook is told (HMAC-SHA-256)"
@@ -260,8 +341,7 @@ class RolloutSettings(Section):
         if any(low >= high for low, high in zip(self.steps, self.steps[1:], strict=False)):
             raise ValueError("rollout.steps must grow from step to step")
         if self.webhook is not None:
-            if not self.webhook.startswith(("http://", "https://")):
-                raise ValueError("rollout.webhook must begin with http:// or https://")
+            prove_http("rollout.webhook", self.webhook)
             if self.webhook_secret is None:
                 raise ValueError("rollout.webhook needs rollout.webhook_secret, to be believed")
         return self
@@ -279,8 +359,8 @@ class OtelSettings(Section):
     @field_validator("endpoint")
     @classmethod
     def _is_http(cls, endpoint: str | None) -> str | None:
-        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
-            raise ValueError("otel.endpoint must begin with http:// or https://")
+        if endpoint is not None:
+            prove_http("otel.endpoint", endpoint)
         return endpoint
 
 

@@ -28,6 +28,7 @@ from agent.mcp.stdio import stdio_transport
 from agent.tools.calls import plain_json
 from agent.tools.served import Result
 from streams.records import Json
+from streams.settings import masked
 
 CONNECT_S: Final = 15.0  # a program has to start, and to say what it offers
 REFRESH_S: Final = 30.0  # tools are asked for anew, also of servers that never say they changed
@@ -241,7 +242,7 @@ class Connection:
             self._break(FORGOTTEN)
             return Result(f"{name} broke off", "broken")
         if _is_unanswered(cause):
-            return Result(f"{name} could not be reached: {cause.message[:200]}", "broken")
+            return Result(f"{name} could not be reached: {masked(cause.message)[:200]}", "broken")
         if cause.code == types.PARSE_ERROR:
             return Result(f"{name} answered what cannot be read", "broken")
         told = {"is_error": True, "content": cut(cause.message, self._most_bytes)}
@@ -251,7 +252,8 @@ class Connection:
         """Keep why it broke, in our words; what it says itself, of a group the first, is logged."""
         while isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
-        said = repr(str(cause))[:MAX_SHOWN]  # no server writes lines of its own into the log
+        # no server writes lines of its own into the log, and no password is in it
+        said = repr(masked(str(cause)))[:MAX_SHOWN]
         _LOG.info("the MCP server %s: %s: %s", self.name, type(cause).__name__, said)
         self._why = self._why or _told(cause)
 

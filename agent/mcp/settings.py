@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from streams.settings import Section
+from streams.settings import Section, distinct, prove_http
 
 # What every family of models can write as the name of a function.
 NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
@@ -22,7 +22,7 @@ class ToolServer(Section):
     env: dict[str, str] = Field({}, description="its environment, beside PATH, HOME and the like")
     url: str | None = Field(None, description="address of one that runs, in place of a command")
     headers: dict[str, str] = Field({}, description="sent with each request to the address")
-    allow: tuple[Name, ...] = Field(
+    allow: Annotated[tuple[Name, ...], AfterValidator(distinct)] = Field(
         min_length=1, description="names of its tools that may be called; no other ever is"
     )
     approval: Literal["never", "always"] | tuple[Name, ...] = Field(
@@ -34,8 +34,8 @@ class ToolServer(Section):
     def _one_place(self) -> Self:
         if (self.command is None) == (self.url is None):
             raise ValueError("name a command or a url, and not both")
-        if self.url is not None and not re.match(r"https?://", self.url):
-            raise ValueError(f"url: {self.url!r} is no address of HTTP")
+        if self.url is not None:
+            prove_http("url", self.url)
         if self.command is None and (self.args or self.env):
             raise ValueError("args and env go with a command")
         if self.url is None and self.headers:

@@ -91,15 +91,20 @@ def load_secret(named: Path | None, home: Path) -> bytes:
 
     raises: StartError when the file is not there or not such a secret, saying how to make one
     """
-    file = named or home / "response.secret"
-    if not file.exists():
-        if named is not None:
-            raise StartError(f"agent.response_secret: there is no file {named}: {_MAKE}")
-        _make_secret(file)
-    text = file.read_text(errors="replace").strip()
+    what = f"agent.response_secret: {named}" if named else f"{home / 'response.secret'}"
+    try:
+        file = (named or home / "response.secret").expanduser()
+        if not file.exists():
+            if named is not None:
+                raise StartError(f"agent.response_secret: there is no file {named}: {_MAKE}")
+            _make_secret(file)
+        text = file.read_text(errors="replace").strip()
+    except (OSError, RuntimeError) as cause:  # RuntimeError: ~name, of nobody
+        why = cause.strerror if isinstance(cause, OSError) else cause
+        raise StartError(f"{what} cannot be used: {why}") from cause
     if not re.fullmatch(r"[0-9a-f]{64}", text):
-        what = _MAKE if named else "remove it, and a new one is made"
-        raise StartError(f"{file} holds no secret of ours, {2 * SECRET_BYTES} hex digits: {what}")
+        how = _MAKE if named else "remove it, and a new one is made"
+        raise StartError(f"{what} holds no secret of ours, {2 * SECRET_BYTES} hex digits: {how}")
     return bytes.fromhex(text)
 
 

@@ -6,7 +6,7 @@ import typer
 
 from deploy.commands.options import with_settings
 from deploy.settings.load import InForce
-from deploy.up.home import require_home, require_secret
+from deploy.up.home import require_home, require_named_files, require_secret
 from deploy.up.logs import begin_logging
 from deploy.up.model import require_model
 from deploy.up.parent import stop_with_parent
@@ -25,6 +25,7 @@ def agent(in_force: InForce, with_parent: WithParent = False) -> None:
     ports = claim(settings.agent)
     require_home(settings.streams)
     require_secret(settings)
+    require_named_files(settings, learns=False)
     require_model(settings.model)
     from agent.run import run  # torch takes seconds to import: after what can fail at once
 

@@ -3,7 +3,7 @@
 from deploy.commands.agent import WithParent
 from deploy.commands.options import with_settings
 from deploy.settings.load import InForce
-from deploy.up.home import require_home
+from deploy.up.home import require_home, require_named_files
 from deploy.up.logs import begin_logging
 from deploy.up.model import require_model
 from deploy.up.parent import stop_with_parent
@@ -17,6 +17,7 @@ def learner(in_force: InForce, with_parent: WithParent = False) -> None:
     begin_logging()
     settings = in_force.settings
     require_home(settings.streams)
+    require_named_files(settings, learns=True)
     require_model(settings.model)
     from learner.run import run  # torch takes seconds to import
 

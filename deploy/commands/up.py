@@ -11,7 +11,7 @@ from deploy.commands.line.cells import plain
 from deploy.commands.options import with_settings
 from deploy.errors import SettingsError
 from deploy.settings.load import InForce
-from deploy.up.home import require_home, require_secret
+from deploy.up.home import require_home, require_named_files, require_secret
 from deploy.up.model import ensure
 from deploy.up.ports import claim, url
 from deploy.up.ready import until_ready
@@ -37,6 +37,7 @@ def up(in_force: InForce) -> None:
     agent = claim(settings.agent)
     require_home(settings.streams)
     require_secret(settings)
+    require_named_files(settings, learns=True)
     ensure(in_force)
     ports = ("--port", str(agent.port), "--console-port", str(agent.console_port))
     children = (

@@ -23,13 +23,17 @@ from deploy.demo.user import MOST_WORDS, load_prompts
 from deploy.settings.load import InForce
 from deploy.up.model import ensure
 
-# What the service that learns is told beyond its defaults (EXPERIMENTS, "Demo"). Flags of the
-# command line are stronger.
+# What the service that learns is told, whatever the caller's file says (EXPERIMENTS, "Demo"). Flags
+# of the command line are stronger.
 LEARNER: Final = {
     "agent.notes": "off",  # what the weights learn is shown, not what a prompt says
     "learner.cpu_share": "0.9",  # nobody else wants this machine meanwhile
     "learner.max_reply_tokens": "64",  # as long as the replies are
     "learner.linger_s": "2",
+    # One user is all there is, and nobody gives an order.
+    "learner.mode": "auto",
+    "learner.quorum": "0",
+    "learner.principal_cap": "0",
 }
 
 

@@ -1,8 +1,10 @@
 """The demo's two services: one that learns, and the same model that does not. Both end with it.
 
 They run as an operator would run them, as processes of the command line, on free loopback ports,
-each in a folder of its own that is thrown away; whatever log, store or keys the caller's settings
-name is left alone.
+each in a folder of its own that is thrown away. Of what the caller's settings name, nothing but the
+model is touched: no log, store, snapshots or secret of theirs, and no tool, webhook or collector is
+told anything; their keys, limits and rollout policy need more people than the demo has, and do not
+hold.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ from deploy.errors import DemoError
 from deploy.up.ports import claim, url
 from deploy.up.ready import until_ready
 from deploy.up.supervisor import Child, Supervisor
+from learner.settings import LearnerSettings
 
 # Loading the model takes seconds; on a machine that is busy otherwise, a minute.
 _READY_S: Final = 180.0
@@ -52,9 +55,9 @@ async def services(
     settings = [claim(AgentSettings(port=0, console_port=0)) for _ in range(2)]
     lines: list[str] = []
     children = (
-        _child("learner", learning, [*_flags(learner), *arguments], {}),
-        _child("agent", learning, [*_flags(learner), *arguments], _ports(settings[0])),
-        _child("agent", frozen, arguments, _ports(settings[1]), name="frozen agent"),
+        _child("learner", learning, [*_flags(learner), *arguments], _places(settings[0])),
+        _child("agent", learning, [*_flags(learner), *arguments], _places(settings[0])),
+        _child("agent", frozen, arguments, _places(settings[1]), name="frozen agent"),
     )
     supervisor = Supervisor(children, say=lambda name, line: lines.append(f"{name}: {line}"))
     running = asyncio.create_task(supervisor.run(_for_ever()))
@@ -91,10 +94,19 @@ def _child(
         "streams.home": str(home),
         "streams.log": "sqlite",
         "streams.store": f"sqlite:///{quote(str(home / 'store.db'))}",
+        "streams.snapshots": "null",  # in home
         "agent.keys": "{}",
         "agent.operator_keys": "{}",
+        "agent.requests_per_minute": "0",  # of a key, and there is none
+        "agent.response_secret": "null",
+        "agent.tools": "{}",
         "agent.line": "main",
         "learner.line": "main",
+        "learner.judge_key_file": "null",
+        "learner.judge_model": LearnerSettings().judge_model,
+        "rollout.policy": "direct",  # nobody is there to approve
+        "rollout.webhook": "null",
+        "otel.endpoint": "null",
         **settings,
     }
     argv = (sys.executable, "-m", "deploy", command, "--with-parent", *arguments, *_flags(own))
@@ -105,12 +117,14 @@ def _flags(settings: Mapping[str, str]) -> list[str]:
     return [flag for name, value in settings.items() for flag in ("--set", f"{name}={value}")]
 
 
-def _ports(settings: AgentSettings) -> dict[str, str]:
+def _places(settings: AgentSettings) -> dict[str, str]:
+    """Where an agent and its console answer, which a model that judges asks, too."""
     return {
         "agent.host": settings.host,
         "agent.console_host": settings.console_host,
         "agent.port": str(settings.port),
         "agent.console_port": str(settings.console_port),
+        "learner.judge_url": f"{url(settings.host, settings.port)}/v1",
     }
 
 

@@ -11,7 +11,7 @@ from learner.errors import UnknownNameError
 from learner.judges.open import JUDGES
 from learner.safety.probes.open import PROBES
 from learner.settings import LearnerSettings, chosen
-from streams.settings import RolloutSettings, StreamsSettings
+from streams.settings import RolloutSettings, StreamsSettings, masked
 from streams.store.store import store_url
 
 _HASH = re.compile("[0-9a-fA-F]{64}")
@@ -41,12 +41,31 @@ def conflicts(
         ("learner.judges", learner.judges, JUDGES),
         ("learner.probes", learner.probes, PROBES),
         ("learner.quick_probes", learner.quick_probes, PROBES),
+        ("learner.optional_probes", learner.optional_probes, PROBES),
     ):
         try:
             chosen(setting, names, known)
         except UnknownNameError as cause:
             yield str(cause)
+    yield from _probes(learner)
     yield from _verifiers(learner)
+
+
+def _probes(learner: LearnerSettings) -> Iterator[str]:
+    # A default is of all probes, and means those of them that are asked.
+    for field in ("quick_probes", "optional_probes"):
+        lost = [name for name in getattr(learner, field) if name not in learner.probes]
+        known = [name for name in lost if name in PROBES]
+        if known and field in learner.model_fields_set:
+            yield (
+                f"learner.{field} names {known[0]!r}, but learner.probes, which is"
+                f" {', '.join(learner.probes)}, lacks it: nobody would ask it"
+            )
+    if not set(learner.quick_probes).intersection(learner.probes):
+        yield (
+            f"learner.probes, which is {', '.join(learner.probes)}, has none of"
+            f" learner.quick_probes, which is {', '.join(learner.quick_probes)}: name some there"
+        )
 
 
 def _verifiers(learner: LearnerSettings) -> Iterator[str]:
@@ -62,8 +81,10 @@ def _verifiers(learner: LearnerSettings) -> Iterator[str]:
 
 
 def _streams(streams: StreamsSettings) -> Iterator[str]:
-    if streams.log != "sqlite" and not re.fullmatch(r"kafka://[^/,]+(,[^/,]+)*", streams.log):
-        yield f"streams.log is {streams.log!r}: give sqlite or kafka://host:port[,host:port…]"
+    if streams.log != "sqlite" and not re.fullmatch(r"kafka://[^/,@]+(,[^/,@]+)*", streams.log):
+        yield (
+            f"streams.log is {masked(streams.log)!r}: give sqlite or kafka://host:port[,host:port…]"
+        )
     if streams.store is not None:
         try:
             store_url(streams.store)

@@ -2,16 +2,20 @@
 
 Later sources win, field by field: defaults, then the file (./quickset.toml or --config), then the
 environment (QUICKSET_AGENT__PORT=9000; DATABASE_URL is streams.store), then flags
-(--set agent.port=9000). Every value remembers where it came from, so `quickset config` can tell.
+(--set agent.port=9000). A variable may be one entry of a table (QUICKSET_AGENT__KEYS__ANN=…): it is
+added to those of the file, where a whole table takes the place of the file's. Every value remembers
+where it came from, so `quickset config` can tell.
 An unknown name or two settings that contradict each other raise SettingsError, which names them.
 
 Knows the sections that the packages declare, and nothing of what they mean beyond `conflicts`.
 """
 
 import difflib
+import json
 import os
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +30,18 @@ from agent.settings import AgentSettings
 from deploy.errors import SettingsError
 from deploy.settings.conflicts import conflicts
 from learner.settings import LearnerSettings
-from streams.settings import ModelSettings, OtelSettings, RolloutSettings, StreamsSettings
+from streams.settings import (
+    ModelSettings,
+    OtelSettings,
+    RolloutSettings,
+    StreamsSettings,
+    masked,
+)
 
 PREFIX = "QUICKSET_"
 DEFAULT_FILE = Path("quickset.toml")
+_NO_TABLE = {"dict_type", "model_type", "model_attributes_type"}  # broken JSON of one, as a text
+_SECRETIVE = {"keys", "operator_keys", "env", "headers"}  # what is in these may be a key
 # secrets of whoever calls, read where they are used
 NOT_SETTINGS = {"QUICKSET_OPERATOR_KEY", "QUICKSET_API_KEY"}
 
@@ -95,9 +107,9 @@ def load(
     file = config or (DEFAULT_FILE if os.path.lexists(DEFAULT_FILE) else None)
     if file is not None:
         given |= _from_file(file)
-    given |= _from_environ(environ)
+    given |= _from_environ(environ, given)
     for name, (text, flag) in flags.items():
-        given[name] = (_parse(name, text, flag), flag)
+        given[name] = (_parse(name.split(".", 1), text, flag), flag)
     settings = _checked(given)
     arguments = ["--config", str(file)] if file is not None else []
     for name, (text, _) in flags.items():
@@ -123,18 +135,19 @@ def _from_file(file: Path) -> dict[str, tuple[Any, str]]:
     return given
 
 
-def _from_environ(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+def _from_environ(
+    environ: Mapping[str, str], file: Mapping[str, tuple[Any, str]]
+) -> dict[str, tuple[Any, str]]:
     given: dict[str, tuple[Any, str]] = {}
     # A whole table first, whatever order they come in: one entry of it is added to that.
     for variable, text in sorted(environ.items(), key=lambda each: each[0].count("__")):
         if not variable.upper().startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
-        parts = variable[len(PREFIX) :].lower().split("__")
-        name = ".".join(parts[:2])
-        value = _parse(".".join(parts), text, variable)
-        if len(parts) > 2 and name in given:  # QUICKSET_AGENT__KEYS__ANN beside …__BOB
-            value = _merged(given[name][0], value)
-        given[name] = (value, variable)
+        path = _path(variable)
+        name, value, origin = ".".join(path[:2]), _parse(path, text, variable), variable
+        if len(path) > 2 and (table := given.get(name) or file.get(name)):  # …__KEYS__ANN
+            value, origin = _merged(table[0], value), f"{table[1]}, {variable}"
+        given[name] = (value, origin)
     url = environ.get("DATABASE_URL")
     if url:
         store, origin = given.get("streams.store", (url, ""))
@@ -144,6 +157,20 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
     return given
 
 
+def _path(variable: str) -> list[str]:
+    """Return what a variable sets: section, field, an entry of it, that one's field, a name there.
+
+    Variables are written in capitals and mean small letters. But an entry that is not in capitals
+    alone is called as it is written; and so is whatever has no name of ours, such as a variable
+    that a tool server is started with.
+    """
+    path = variable[len(PREFIX) :].split("__", 4)
+    return [
+        part if at == 4 or (at == 2 and not part.isupper()) else part.lower()
+        for at, part in enumerate(path)
+    ]
+
+
 def _merged(table: Any, more: Any) -> Any:
     """Add entries to a table, of tables within it, too; what is no table is replaced."""
     if not (isinstance(table, dict) and isinstance(more, dict)):
@@ -151,24 +178,35 @@ def _merged(table: Any, more: Any) -> Any:
     return table | {name: _merged(table.get(name), value) for name, value in more.items()}
 
 
-def _parse(name: str, text: str, origin: str) -> Any:
+def _parse(path: Sequence[str], text: str, origin: str) -> Any:
     """Read one setting's text as pydantic-settings reads a variable: lists and tables as JSON.
 
+    path: section, field, and what of the field it is
     raises: SettingsError when it names no setting or its JSON is broken
     """
-    section, _, field = name.partition(".")
+    name, section = ".".join(path), path[0]
     known = Settings.model_fields.get(section)
-    if known is None or not field:
+    if known is None or not any(path[1:2]):
         raise SettingsError(_unknown(name, origin))
-    kind = type(known.default).model_fields.get(field)
+    kind = type(known.default).model_fields.get(".".join(path[1:]))
     if text == "null" and kind is not None and kind.default is None:  # as `quickset config` says it
         return None
+    if len(path) > 4:  # a name that is not ours is not taken apart
+        path, text = path[:4], json.dumps({path[4]: text})
     source = EnvSettingsSource(Settings)
-    source.env_vars = {f"{PREFIX}{section}__{field.replace('.', '__')}".lower(): text}
+    source.env_vars = {PREFIX.lower() + "__".join(path): text}
     try:
-        return source()[section][field.partition(".")[0]]
+        return source()[section][path[1]]
     except pydantic_settings.SettingsError as cause:
-        raise SettingsError(f"{name} (from {origin}) is not valid JSON: {text}") from cause
+        raise SettingsError(f"{name} (from {origin}) is not valid JSON{_where(cause)}") from None
+
+
+def _where(cause: BaseException) -> str:
+    """Say where JSON is broken; never the text, which may hold a secret."""
+    broken = cause.__cause__
+    if not isinstance(broken, json.JSONDecodeError):
+        return ""
+    return f": {broken.msg}, line {broken.lineno}, column {broken.colno}"
 
 
 def _checked(given: Mapping[str, tuple[Any, str]]) -> Settings:
@@ -195,10 +233,18 @@ def _fault(error: ErrorDetails, given: Mapping[str, tuple[Any, str]]) -> str:
         return _unknown(".".join(where), origin)
     message = error["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    given_value = error["input"]
-    if isinstance(given_value, dict):  # a table may hold what is secret: its names tell enough
-        given_value = sorted(given_value)
-    return f"{'.'.join(where)} (from {origin}): {message}, got {given_value!r}"
+    return f"{'.'.join(where)} (from {origin}): {message}{_got(error)}"
+
+
+def _got(error: ErrorDetails) -> str:
+    """Say what was given, but for what may be secret."""
+    given, where = error["input"], error["loc"]
+    if isinstance(given, dict):  # a table: its names tell enough
+        return f", got {sorted(given)}"
+    if error["type"] in _NO_TABLE or _SECRETIVE.intersection(where[:-1]):
+        return ""
+    # of a URL whose scheme is mistyped, too
+    return ", got " + re.sub(r":(?!//).*@", ":***@", repr(masked(given)))
 
 
 def _unknown(name: str, origin: str) -> str:

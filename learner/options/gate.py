@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import Field
 
-from streams.settings import Section
+from streams.settings import Names, Section
 
 # What many models can do nothing of; their prompts are long, and the bundled model makes no calls.
 _OPTIONAL: Final = ("leak", "calls", "tool_loop")
@@ -20,18 +20,18 @@ PROBES: Final = (
 class GateSettings(Section):
     """What a candidate is asked, and how far it may fall."""
 
-    probes: tuple[str, ...] = Field(
+    probes: Names = Field(
         PROBES,
         min_length=1,
         description="what the gate asks of a candidate: files of learner/safety/probes",
     )
-    optional_probes: tuple[str, ...] = Field(
+    optional_probes: Names = Field(
         _OPTIONAL,
         description="of the probes, those that are asked only where the base could show a fall: of"
         " another base no version is asked, they are told as saying nothing of this model, and hold"
         " no trial; any other probe then holds it (rollout.uninformative_probe)",
     )
-    quick_probes: tuple[str, ...] = Field(
+    quick_probes: Names = Field(
         ("finite", "odds"),
         min_length=1,
         description="those of them that a candidate is asked before its first share of a trial; the"

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from streams.settings import Section
+from streams.settings import Names, Section, prove_http
 
 
 class Verifier(Section):
@@ -37,7 +37,7 @@ class Verifier(Section):
 class JudgeSettings(Section):
     """What judges a reply."""
 
-    judges: tuple[str, ...] = Field(
+    judges: Names = Field(
         ("explicit", "lexical", "embedding"),
         min_length=1,
         description="which judges judge a reply by what followed it: files of learner/judges;"
@@ -69,6 +69,12 @@ class JudgeSettings(Section):
         description="whether its answer is held to a schema, where the endpoint can do that; as"
         " text, too, the answer must be the JSON object alone to count",
     )
+
+    @field_validator("judge_url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        prove_http("learner.judge_url", url)
+        return url
 
 
 class LessonSettings(Section):

@@ -9,6 +9,7 @@ more and more seldom, and given up after a day, as somebody who is told a day la
 A thread of its own does it; learning never waits for somebody else's server.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -20,12 +21,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from sqlmodel import Session, col, func, select
 
 from streams.errors import StoreUnavailableError
 from streams.records import Json, State
-from streams.settings import RolloutSettings
+from streams.settings import RolloutSettings, masked, secret_in
 from streams.store.store import Store
 from streams.store.tables import NoticeRow, RolloutRow
 
@@ -53,6 +55,7 @@ class Webhook:
         send: POSTs a body with headers, and raises OSError or HTTPException when it fails
         """
         self._store, self._line, self._url, self._secret = store, line, url, secret
+        self._name = masked(url)  # in our own log
         self._send = send or post
         self._failed = 0
 
@@ -96,9 +99,9 @@ class Webhook:
         except (OSError, HTTPException) as cause:
             self._failed += 1
             if self._failed < TRIES:
-                _LOG.warning("%s could not be told of %s: %r", self._url, change.state, cause)
+                _LOG.warning("%s could not be told of %s: %r", self._name, change.state, cause)
                 return False
-            _LOG.error("%s was not told that %s is %s", self._url, change.candidate, change.state)
+            _LOG.error("%s was not told that %s is %s", self._name, change.candidate, change.state)
         self._failed = 0
         return True
 
@@ -139,9 +142,25 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
 
     raises: OSError; HTTPException when the answer is not HTTP
     """
-    request = urllib.request.Request(url, body, dict(headers), method="POST")
+    url, allowed = apart(url)
+    request = urllib.request.Request(url, body, {**headers, **allowed}, method="POST")
     with urllib.request.build_opener(_Staying).open(request, timeout=TIMEOUT_S):
         pass
+
+
+def apart(url: str) -> tuple[str, dict[str, str]]:
+    """Part a URL from its user and password, which urllib takes for a host: they are a header.
+
+    >>> apart("https://bot:s3cret@host/hook")
+    ('https://host/hook', {'Authorization': 'Basic Ym90OnMzY3JldA=='})
+    """
+    parts = urlsplit(url)
+    told, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    user, _, password = told.partition(":")
+    basic = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+    return parts._replace(netloc=host).geturl(), {"Authorization": f"Basic {basic}"}
 
 
 @contextmanager
@@ -150,7 +169,7 @@ def notifying(settings: RolloutSettings, store: Store, *, line: str) -> Iterator
     if settings.webhook is None or settings.webhook_secret is None:
         yield
         return
-    secret = settings.webhook_secret.expanduser().read_bytes().strip()
+    secret = secret_in("rollout.webhook_secret", settings.webhook_secret)
     webhook = Webhook(store, line=line, url=settings.webhook, secret=secret)
     stop = threading.Event()
 

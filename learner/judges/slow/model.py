@@ -25,6 +25,7 @@ from learner.judges.slow.compare import CHOICES, ORDER, SCHEMA, agreed, quoted_b
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
 from streams.records import Judgement, Message, Turn
+from streams.settings import secret_in
 
 Score = Literal[-1, 0, 1]
 Word = TypeVar("Word", bound=str)
@@ -221,4 +222,4 @@ def _words(messages: Sequence[Message]) -> str:
 
 
 def _key(file: Path | None) -> str | None:
-    return file.expanduser().read_text(encoding="utf-8").strip() if file is not None else None
+    return secret_in("learner.judge_key_file", file).decode() if file is not None else None

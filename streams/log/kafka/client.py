@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from streams.errors import ExtraMissingError, LogUnavailableError, RecordTooLargeError
-from streams.settings import StreamsSettings
+from streams.settings import StreamsSettings, secret_in
 
 try:
     from kafka import (
@@ -120,8 +120,8 @@ def connection(settings: StreamsSettings, patience: Patience) -> dict[str, Any]:
         configuration["sasl_mechanism"] = settings.sasl_mechanism
         configuration["sasl_plain_username"] = settings.sasl_username
         if settings.sasl_password_file is not None:
-            secret = settings.sasl_password_file.expanduser().read_text().strip()
-            configuration["sasl_plain_password"] = secret
+            secret = secret_in("streams.sasl_password_file", settings.sasl_password_file)
+            configuration["sasl_plain_password"] = secret.decode()
     return configuration
 
 

@@ -266,7 +266,8 @@ async def test_it_is_left_alone_for_longer_each_time() -> None:
         ({"a": {"command": "a", "url": "http://a", "allow": ["x"]}}, "name a command or a url"),
         ({"a": {"command": "a", "allow": []}}, "allow"),
         ({"a": {"command": "a", "allow": ["x y"]}}, "allow"),
-        ({"a": {"url": "ftp://a", "allow": ["x"]}}, "no address of HTTP"),
+        ({"a": {"url": "ftp://a", "allow": ["x"]}}, "url must begin with http"),
+        ({"a": {"url": "http://", "allow": ["x"]}}, "url names no host"),
         ({"a": {"command": "a", "allow": ["x"], "approval": ["y"]}}, "not in allow"),
         (
             {"a": {"command": "a", "allow": ["x"]}, "b": {"command": "b", "allow": ["x"]}},

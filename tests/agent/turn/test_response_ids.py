@@ -109,6 +109,22 @@ def test_a_file_that_is_named_is_read_and_never_made(tmp_path: Path) -> None:
     assert load_secret(named, tmp_path / "home") == b"\xab" * 32
 
 
+def test_the_file_may_lie_in_somebodys_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of other settings may: ~ is read as there."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "shared.secret").write_text("ab" * 32)
+    assert load_secret(Path("~/shared.secret"), tmp_path / "home") == b"\xab" * 32
+
+
+def test_a_file_that_cannot_be_read_is_told_with_its_setting(tmp_path: Path) -> None:
+    """A folder of that name, or the home of nobody."""
+    for named in (tmp_path, Path("~nobody-of-this-name/shared.secret")):
+        with pytest.raises(StartError, match=r"^agent\.response_secret: .* cannot be used: "):
+            load_secret(named, tmp_path / "home")
+
+
 @pytest.mark.parametrize("text", [b"hello", b"", b"\xff\xfe\x00", b"ab" * 31])
 def test_a_file_that_is_no_secret_is_refused(tmp_path: Path, text: bytes) -> None:
     """A damaged secret is not replaced silently: the ids given out so far depend on it."""

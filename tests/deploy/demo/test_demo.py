@@ -12,14 +12,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from agent.settings import AgentSettings
 from deploy.cli import main
 from deploy.demo.lessons import Lessons, Point, Teacher
 from deploy.demo.past import Past
 from deploy.demo.picture import draw
-from deploy.demo.services import Services, _child
+from deploy.demo.run import LEARNER
+from deploy.demo.services import Services, _child, _flags, _places
 from deploy.demo.user import CORRECTION, PRAISE, WISH, Prompts, Reply, User, load_prompts
 from deploy.errors import DemoError
-from deploy.settings.load import load
+from deploy.settings.load import Settings, load
+from deploy.up.supervisor import Child
 from learner.judges.judge import Verdict, combine
 from learner.judges.open import open_judges
 from learner.link.conversation import Link
@@ -206,22 +209,71 @@ def test_there_are_enough_prompts() -> None:
     assert not set(prompts.training) & set(prompts.test)
 
 
+def in_force_of(
+    child: Child, *, config: Path | None = None, environ: dict[str, str] | None = None
+) -> Settings:
+    """Load what a child would, beside a caller's file and environment."""
+    pairs = itertools.pairwise(child.argv)
+    sets = [text.partition("=") for flag, text in pairs if flag == "--set"]
+    flags = {name: (value, "--set") for name, _, value in sets}
+    return load(config=config, environ=environ or {}, flags=flags).settings
+
+
 def test_the_callers_log_store_and_keys_are_left_alone(tmp_path: Path) -> None:
     """Whatever the environment and flags name, the demo's services use their own folder."""
     given = ["--set", "streams.log=kafka://broker:9092", "--set", "streams.home=/srv/quickset"]
     child = _child("agent", tmp_path, given, {"agent.port": "7000"})
-    pairs = itertools.pairwise(child.argv)
-    sets = [text.partition("=") for flag, text in pairs if flag == "--set"]
-    in_force = load(
-        config=None,
-        environ={"DATABASE_URL": "postgresql://production/quickset"},
-        flags={name: (value, "--set") for name, _, value in sets},
-    )
-    assert in_force.settings.streams.log == "sqlite"
-    assert in_force.settings.streams.home == tmp_path
-    assert in_force.settings.streams.store == f"sqlite:///{tmp_path}/store.db"
-    assert in_force.settings.agent.keys == {}
-    assert in_force.settings.agent.port == 7000
+    settings = in_force_of(child, environ={"DATABASE_URL": "postgresql://production/quickset"})
+    assert settings.streams.log == "sqlite"
+    assert settings.streams.home == tmp_path
+    assert settings.streams.store == f"sqlite:///{tmp_path}/store.db"
+    assert settings.agent.keys == {}
+    assert settings.agent.port == 7000
+
+
+PRODUCTION = """
+[streams]
+snapshots = "/mnt/shared/quickset"
+[agent]
+console_host = "0.0.0.0"
+host = "0.0.0.0"
+requests_per_minute = 60
+response_secret = "/run/secrets/response-secret"
+keys = {ann = "HASH"}
+operator_keys = {bob = "HASH", eve = "HASH"}
+[agent.tools.tickets]
+url = "https://tickets.example.org/mcp"
+allow = ["close"]
+[learner]
+mode = "manual"
+quorum = 3
+judges = ["explicit", "model"]
+judge_url = "https://judge.example.org/v1"
+judge_key_file = "/run/secrets/judge-key"
+[rollout]
+policy = "two-person"
+webhook = "https://chat.example.org/hooks"
+webhook_secret = "/run/secrets/webhook"
+[otel]
+endpoint = "http://collector.example.org:4318"
+""".replace("HASH", "ab" * 32)
+
+
+def test_a_production_configuration_is_none_of_the_demos_business(tmp_path: Path) -> None:
+    """The demo's services start beside it, and reach nothing of what it names."""
+    file = tmp_path / "quickset.toml"
+    file.write_text(PRODUCTION)
+    places = _places(AgentSettings(port=7000, console_port=7001))
+    for name in ("learner", "agent"):
+        settings = in_force_of(_child(name, tmp_path, _flags(LEARNER), places), config=file)
+        assert settings.agent.host == settings.agent.console_host == "127.0.0.1"
+        assert (settings.agent.response_secret, settings.agent.tools) == (None, {})
+        assert settings.streams.snapshots is None
+        assert (settings.rollout.policy, settings.rollout.webhook) == ("direct", None)
+        assert settings.otel.endpoint is None
+        assert settings.learner.judge_url == "http://127.0.0.1:7000/v1"
+        assert settings.learner.judge_key_file is None
+        assert (settings.learner.mode, settings.learner.quorum) == ("auto", 0)
 
 
 def test_a_service_without_a_past(tmp_path: Path) -> None:

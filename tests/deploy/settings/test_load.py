@@ -87,6 +87,44 @@ def test_an_entry_of_a_table_is_added_to_it_in_whatever_order_they_come(
     }
 
 
+def test_names_that_are_not_ours_keep_their_capitals(tmp_path: Path) -> None:
+    """What a tool server is started with and sent; entries in capitals mean small letters."""
+    of_git, of_wiki = "QUICKSET_AGENT__TOOLS__GIT__", "QUICKSET_AGENT__TOOLS__Wiki__"
+    environ = {
+        f"{of_git}COMMAND": "git-mcp",
+        f"{of_git}ALLOW": '["log"]',
+        f"{of_git}ENV": '{"Mode": "x"}',
+        f"{of_git}ENV__GITHUB_TOKEN": "y",
+        f"{of_git}ENV__MY__Name": "z",
+        f"{of_wiki}URL": "https://wiki.example.org/mcp",
+        f"{of_wiki}ALLOW": '["search"]',
+        f"{of_wiki}HEADERS__Authorization": "Bearer k",
+        "QUICKSET_AGENT__ALIASES__GPT-4.1": "quickset",
+        "QUICKSET_AGENT__ALIASES__Claude": "quickset",
+    }
+    agent = read(tmp_path, "", environ).settings.agent
+    assert agent.tools["git"].env == {"Mode": "x", "GITHUB_TOKEN": "y", "MY__Name": "z"}
+    assert agent.tools["Wiki"].headers == {"Authorization": "Bearer k"}
+    assert set(agent.aliases) == {"gpt-4.1", "Claude"}
+
+
+def test_an_entry_is_added_to_the_files_table_and_a_table_takes_its_place(tmp_path: Path) -> None:
+    """So a secret of a server that the file names may come from the environment; both are told."""
+    toml = (
+        f'[agent.keys]\nann = "{HASH}"\n'
+        '[agent.tools.git]\ncommand = "git-mcp"\nallow = ["log"]\nenv = {MODE = "x"}\n'
+    )
+    environ = {
+        "QUICKSET_AGENT__KEYS": f'{{"bob": "{HASH}"}}',
+        "QUICKSET_AGENT__TOOLS__GIT__ENV__GITHUB_TOKEN": "y",
+    }
+    in_force = read(tmp_path, toml, environ)
+    assert set(in_force.settings.agent.keys) == {"bob"}
+    assert in_force.settings.agent.tools["git"].env == {"MODE": "x", "GITHUB_TOKEN": "y"}
+    origin = f"{tmp_path}/quickset.toml, QUICKSET_AGENT__TOOLS__GIT__ENV__GITHUB_TOKEN"
+    assert in_force.origin("agent.tools") == origin
+
+
 def test_a_guardrail_is_off_by_a_word_as_toml_has_no_null(tmp_path: Path) -> None:
     """In a file and by a flag alike."""
     written = '[rollout]\nmax_liked_nats = "null"'
@@ -204,6 +242,15 @@ def test_a_usual_file_that_cannot_be_read_is_told(
             '[learner]\njudges = ["verifier"]\nverifiers = [{name = "units", program = ["/x"]}]',
             ["learner.verifiers.units", "learner.judges", "lacks program"],
         ),
+        (
+            '[learner]\nprobes = ["finite", "odds"]\nquick_probes = ["odds", "sense"]',
+            ["learner.quick_probes names 'sense'", "learner.probes"],
+        ),
+        (
+            '[learner]\nprobes = ["finite"]\noptional_probes = ["leak"]',
+            ["learner.optional_probes names 'leak'", "learner.probes"],
+        ),
+        ('[learner]\nprobes = ["sense"]', ["learner.probes", "none of learner.quick_probes"]),
         ('[streams]\nlog = "redis://x"', ["streams.log"]),
         ('[streams]\ntls_ca = "/ca.pem"', ["streams.tls_ca", "streams.security_protocol"]),
         ('[streams]\nsasl_username = "u"', ["streams.sasl_username", "security_protocol"]),
@@ -218,7 +265,13 @@ def test_contradiction_names_both_settings(tmp_path: Path, toml: str, names: lis
 
 
 @pytest.mark.parametrize(
-    ("setting", "known"), [("judges", "explicit, lexical"), ("probes", "finite, odds, refusal")]
+    ("setting", "known"),
+    [
+        ("judges", "explicit, lexical"),
+        ("probes", "finite, odds, refusal"),
+        ("quick_probes", "finite, odds, refusal"),
+        ("optional_probes", "finite, odds, refusal"),
+    ],
 )
 def test_an_implementation_that_does_not_exist_is_refused(
     tmp_path: Path, setting: str, known: str
@@ -261,6 +314,8 @@ def test_two_stores_contradict(tmp_path: Path) -> None:
         ("steps = [0.1, 1.0]", ["rollout.steps are shares between 0 and 1"]),
         ('webhook = "http://x"', ["rollout.webhook needs rollout.webhook_secret"]),
         ('webhook = "x"\nwebhook_secret = "y"', ["rollout.webhook must begin with http"]),
+        ('webhook = "http://"\nwebhook_secret = "y"', ["rollout.webhook names no host"]),
+        ('webhook = "http://u:p/w@h"\nwebhook_secret = "y"', ["rollout.webhook names no host"]),
     ],
 )
 def test_a_rollout_that_cannot_be_meant_is_refused(
@@ -269,6 +324,12 @@ def test_a_rollout_that_cannot_be_meant_is_refused(
     """Steps that shrink, a hook that nobody could believe, two persons without names."""
     message = fault(tmp_path, f"[rollout]\n{toml}")
     assert all(name in message for name in names)
+
+
+def test_fewer_probes_need_no_more_words(tmp_path: Path) -> None:
+    """What is quick or optional by default holds for those of them that are asked."""
+    learner = read(tmp_path, '[learner]\nprobes = ["finite", "refusal"]').settings.learner
+    assert learner.probes == ("finite", "refusal")
 
 
 def test_public_console_is_allowed_with_keys(tmp_path: Path) -> None:
@@ -291,6 +352,12 @@ def test_every_example_is_good(example: Path) -> None:
         ("agent.drain_s", "nan"),
         ("learner.kl_budget", "inf"),
         ("learner.turns_per_generation", "9" * 23),
+        ("learner.uses", "9" * 15),
+        ("streams.retention_days", "999999999999"),
+        ("streams.replication", "40000"),
+        ("streams.partitions", str(2**31)),
+        ("streams.max_record_bytes", str(2**31)),
+        ("agent.threads", "9" * 15),
     ],
 )
 def test_a_number_that_nothing_can_use_is_refused(name: str, number: str) -> None:
@@ -310,14 +377,148 @@ def test_null_is_what_config_prints_it_for(tmp_path: Path) -> None:
     assert load(config=file, environ={}, flags=again).settings.model.path is None
 
 
-def test_a_password_in_a_url_is_shown_nowhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://bot:s3cret@host/path", "https://bot:***@host/path"),
+        ("https://bot:s3cr@t/s3cret@host/path", "https://bot:***@host/path"),
+        ("https://host/path?room=1&token=s3cret", "https://host/path?room=1&token=***"),
+    ],
+)
+def test_a_password_in_a_url_is_shown_nowhere(tmp_path: Path, url: str, told: str) -> None:
     """Neither in a setting of its own, nor in one that is made of several."""
-    url = "https://bot:s3cret@host/path"
     toml = (
         f'[rollout]\nwebhook = "{url}"\nwebhook_secret = "/secret"\n'
         f'[agent.tools.wiki]\nurl = "{url}"\nallow = ["search"]\n'
+        '[streams]\nstore = "postgresql:///d?host=h&user=u&Password=s3cret"\n'
     )
     rows = {name: str(shown(value)) for name, value, _ in read(tmp_path, toml).rows()}
     for name in ("rollout.webhook", "agent.tools"):
-        assert "https://bot:***@host/path" in rows[name]
-    assert "s3cret" not in str(rows)
+        assert told in rows[name]
+    assert rows["streams.store"] == "postgresql:///d?host=h&user=u&Password=***"
+    assert "s3cr" not in str(rows)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "words"),
+    [
+        ("AGENT__KEYS", '{"ann": s3cret}', "not valid JSON: Expecting value, line 1, column 9"),
+        ("AGENT__KEYS", '["s3cret"]', "valid dictionary"),
+        ("AGENT__TOOLS__GIT__ENV", '{"KEY": "s3cret"', "not valid JSON"),
+        ("AGENT__TOOLS__GIT__ENV", '{"KEY": ["s3cret"]}', "env.KEY"),
+        ("AGENT__TOOLS__GIT", '{"env": {"KEY": s3cret}}', "agent.tools.git"),
+        (
+            "AGENT__TOOLS",
+            '{"a": {"url": "x://b:s3cret@c", "allow": ["d"]}}',
+            "must begin with http",
+        ),
+        ("OTEL__ENDPOINT", "htp://bot:s3cret@host", "got 'htp://bot:***@host'"),
+        ("OTEL__ENDPOINT", "http:bot:s3cret@host", "got 'http:***@host'"),
+        ("OTEL__ENDPOINT", "bot:s3cret@host", "got 'bot:***@host'"),
+        ("STREAMS__LOG", "kafka://bot:s3cret@host:9092", "kafka://bot:***@host:9092"),
+    ],
+)
+def test_a_fault_shows_no_secret(tmp_path: Path, variable: str, text: str, words: str) -> None:
+    """It says what is wrong and where, and never quotes what may be a key or a password."""
+    message = fault(tmp_path, "", {f"QUICKSET_{variable}": text})
+    assert words in message
+    assert "s3cret" not in message
+
+
+@pytest.mark.parametrize(
+    ("setting", "url"),
+    [
+        ("otel.endpoint", "http://"),
+        ("otel.endpoint", "http://host:port"),
+        ("learner.judge_url", "host:8000/v1"),
+        ("learner.judge_url", "http://:8000/v1"),
+        ("learner.judge_url", "http://one two/v1"),
+    ],
+)
+def test_an_address_without_a_host_is_refused(tmp_path: Path, setting: str, url: str) -> None:
+    """At the start, and not at each try to ask it."""
+    section, _, field = setting.partition(".")
+    assert setting in fault(tmp_path, f'[{section}]\n{field} = "{url}"')
+
+
+@pytest.mark.parametrize("text", ["", " "])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("agent.host", "agent.console_host", "agent.line", "agent.response_secret"),
+        *("streams.home", "streams.store", "streams.snapshots", "streams.sasl_password_file"),
+        *("model.path", "model.cache", "learner.line", "learner.judge_key_file", "otel.endpoint"),
+        *("rollout.webhook", "rollout.webhook_secret"),
+    ],
+)
+def test_an_empty_value_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    """By the environment, a flag and the file alike: all addresses, or this folder, was meant."""
+    section, _, field = name.partition(".")
+    words = f"{name} (from"
+    variable = f"QUICKSET_{section}__{field}".upper()
+    assert words in fault(tmp_path, "", {variable: text})
+    assert words in fault(tmp_path, f'[{section}]\n{field} = "{text}"')
+    with pytest.raises(SettingsError, match="it is empty"):
+        read(tmp_path, "", {}, {name: text})
+
+
+def test_what_may_be_empty_is_taken(tmp_path: Path) -> None:
+    """What is empty by default; and a DATABASE_URL that a platform leaves so is none."""
+    environ = {"QUICKSET_STREAMS__TOPIC_PREFIX": "", "DATABASE_URL": ""}
+    toml = '[streams]\ntopic_prefix = "ours."'
+    streams = read(tmp_path, toml, environ).settings.streams
+    assert (streams.topic_prefix, streams.store) == ("", None)
+
+
+def test_an_entry_without_a_name_is_refused(tmp_path: Path) -> None:
+    """Nobody could say whose key it is."""
+    assert "one entry has no name" in fault(tmp_path, "", {"QUICKSET_AGENT__KEYS__": HASH})
+
+
+@pytest.mark.parametrize(
+    ("setting", "names"),
+    [
+        ("learner.modules", '["up_proj", "down_proj", "up_proj"]'),
+        ("learner.judges", '["lexical", "lexical"]'),
+        ("learner.probes", '["finite", "odds", "odds"]'),
+        ("learner.quick_probes", '["finite", "finite"]'),
+        ("learner.optional_probes", '["leak", "leak"]'),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path, setting: str, names: str) -> None:
+    """It ended the learner once the mask was measured, or asked the same twice."""
+    with pytest.raises(SettingsError, match=rf"^{setting} \(from .*is named twice"):
+        read(tmp_path, "", {}, {setting: names})
+
+
+def test_an_origin_is_taken_as_browsers_say_it(tmp_path: Path) -> None:
+    """Compared letter by letter, the others never matched."""
+    given = (
+        '["https://Chat.Example.org/", "HTTP://localhost:03000", "https://a.org:443", '
+        '"http://[::1]:80", "http://a.org:443", "chrome-extension://abcdef"]'
+    )
+    assert read(tmp_path, "", {}, {"agent.origins": given}).settings.agent.origins == (
+        *("https://chat.example.org", "http://localhost:3000", "https://a.org"),
+        *("http://[::1]", "http://a.org:443", "chrome-extension://abcdef"),
+    )
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("*", "https://*.example.org", "chat.example.org", "localhost:3000", "null", ""),
+        *("https://a.org/chat", "https://a.org?", "https://u@a.org", "https://a.org:port"),
+        *("https://a.org,https://b.org", "https://", "https://bücher.example"),
+    ],
+)
+def test_what_is_no_origin_is_refused(tmp_path: Path, origin: str) -> None:
+    """No browser says it, and no page of it could ever call."""
+    assert "is no origin: write scheme://host" in fault(
+        tmp_path, f'[agent]\norigins = ["{origin}"]'
+    )
+
+
+@pytest.mark.parametrize("window", ["00:00-00:00", "22:00-22:00"])
+def test_a_window_that_holds_at_no_minute_is_refused(tmp_path: Path, window: str) -> None:
+    """All day is meant by leaving windows out; such a one meant never."""
+    assert "ends where it begins" in fault(tmp_path, f'[learner]\nwindows = ["{window}"]')

@@ -1,5 +1,6 @@
 """The webhook is told of what ended or is held, signed, and again until it has answered."""
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -150,3 +151,32 @@ def test_a_receiver_that_is_gone_for_ever_is_given_up(store: Store) -> None:
     change(store, line, "abort")
     webhook.step()
     assert (tried.count("rollout.held"), tried[-1]) == (TRIES, "rollout.aborted")
+
+
+def test_its_log_has_no_password(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither of a try that failed, nor of one that was the last."""
+
+    def send(*_: object) -> None:
+        raise ConnectionRefusedError("gone")
+
+    url = "https://bot:s3cret@gone/hook?token=s3cret"
+    webhook = Webhook(store, line="main", url=url, secret=SECRET, send=send)
+    webhook.step()
+    change(store, change(store, Line("main", ("base",)), "start"), "hold")
+    for _ in range(TRIES):
+        webhook.step()
+    assert len(caplog.messages) == TRIES
+    assert all("https://bot:***@gone/hook?token=***" in each for each in caplog.messages)
+
+
+def test_user_and_password_of_its_url_are_said_in_a_header(
+    receiver: Receiver, store: Store
+) -> None:
+    """The URL that is asked is without them, and what is escaped there is not in the header."""
+    url = receiver.url.replace("://", "://bot:s3%40cret@")
+    webhook = Webhook(store, line="main", url=url, secret=SECRET)
+    webhook.step()
+    change(store, change(store, Line("main", ("base",)), "start"), "abort")
+    assert webhook.step() == LOOK_S
+    [(headers, _)] = receiver.told
+    assert headers["Authorization"] == f"Basic {base64.b64encode(b'bot:s3@cret').decode()}"

@@ -1,5 +1,6 @@
 """When a generation may be planned: by the mode, by an order, and once for each."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from streams.records import Mask
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
 from streams.store.tables import GenerationRow, PlannerRow, TurnRow
-from tests.learner.test_loop import SETTINGS, School, open_school
+from tests.learner.test_loop import SETTINGS, Clock, School, open_school
 
 
 @pytest.fixture
@@ -131,9 +132,11 @@ def test_an_idle_learner_waits_until_nobody_asks(place: Place) -> None:
 
 def test_a_learner_with_windows_learns_in_them_alone(place: Place) -> None:
     """Outside it waits, however idle it is; an order opens every window."""
-    school = place.school(mode="idle", idle_s=0, windows=["00:00-00:00"])  # an empty one
+    begins = datetime.fromtimestamp(Clock.now_s) + timedelta(hours=2)
+    window = f"{begins:%H:%M}-{begins + timedelta(minutes=1):%H:%M}"
+    school = place.school(mode="idle", idle_s=0, windows=[window])
     assert not school.step()
-    assert waits(school) == "its learning windows (00:00-00:00)"
+    assert waits(school) == f"its learning windows ({window})"
     order(school, "one")
     assert school.step()
 
