@@ -90,11 +90,11 @@ def review(session: Session, line: str, settings: LearnerSettings, *, serving: s
     for row in (*known, *rows):
         own.setdefault(row.principal, set()).add(row.id)
     complained = {name: _complained(session, said[name], own[name]) for name in said}
-    unsaid = {row.principal: row.id for row in known if not row.instruction}
+    unsaid = {name: _wordless(session, line, name) for name in said}
     for row in rows:
         turns, wish = said[row.principal], wish_of(row)
         row.num_complaints, heard = _heard(session, row, turns)
-        found = _course(row, heard, parents, serving, settings, unsaid.get(row.principal))
+        found = _course(row, heard, parents, serving, settings, unsaid[row.principal])
         why = wishes.overtaken(wish, complained[row.principal]) or meant.outvoted(wish)
         _write(row, turns, found, why)
         session.add(row)
@@ -157,7 +157,7 @@ def _course(
     parents: Mapping[str, str],
     serving: str,
     settings: LearnerSettings,
-    unsaid: str | None,
+    unsaid: Collection[str],
 ) -> Course:
     tries = len(row.set_aside)
     learned = frozenset(name for name, before in row.versions if before == tries)
@@ -179,11 +179,11 @@ def _course(
     )
 
 
-def _kind(turn: Any, lesson: str, unsaid: str | None) -> Kind:
+def _kind(turn: Any, lesson: str, unsaid: Collection[str]) -> Kind:
     if turn.lesson == lesson:
         return "same"
     if turn.lesson is not None or turn.score < 0:
-        return "unsaid" if turn.lesson == unsaid and unsaid is not None else "other"
+        return "unsaid" if turn.lesson in unsaid else "other"
     return "pleased" if turn.score > 0 else "nothing"
 
 
@@ -233,6 +233,12 @@ def _heard(session: Session, row: LessonRow, said: Sequence[Any]) -> tuple[int, 
     known = {turn.id for turn in said}
     older = [turn for turn in session.exec(query.limit(LOOKED_AT)) if turn.id not in known]
     return number, [*older, *said]
+
+
+def _wordless(session: Session, line: str, principal: str) -> frozenset[str]:
+    """Read which lessons of somebody are complaints that do not say of what."""
+    theirs = LessonRow.principal == principal, LessonRow.instruction == ""
+    return frozenset(session.exec(select(LessonRow.id).where(*usable(line), *theirs)))
 
 
 def _complained(session: Session, said: Sequence[Any], lessons: Collection[str]) -> list[str]:

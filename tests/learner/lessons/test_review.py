@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import select, update
 
 from learner.form.directions import directions_of
-from learner.lessons.review import LOOKED_AT, review
+from learner.lessons.review import HELD_AGAINST, LOOKED_AT, review
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings
 from streams.settings import StreamsSettings
@@ -29,7 +29,7 @@ class Line:
     now_ms: int = 0
 
     def wishes(self, lesson: str, principal: str = "ann", words: str = "Use German.") -> None:
-        """Let somebody begin a lesson by a complaint; empty words: without a wish."""
+        """Let somebody begin a lesson by a complaint; without words it does not say of what."""
         wished = [[each.kind, each.value] for each in directions_of(words)]
         with self.store.transaction() as session:
             session.add(
@@ -130,3 +130,21 @@ def test_what_is_emptied_or_not_learned_from_is_no_complaint(line: Line) -> None
         session.get_one(LessonRow, "l").changed = True
     found = line.look()["l"]
     assert (found.state, found.num_complaints) == ("active", 0)
+
+
+def test_a_complaint_without_a_word_may_be_of_any_lesson(line: Line) -> None:
+    """However many lessons there are, and however many of its person have no words."""
+    line.wishes("first", words="")
+    line.wishes("l")
+    with line.store.transaction() as session:
+        for number in range(HELD_AGAINST):
+            session.add(
+                LessonRow(
+                    id=f"other{number}", line="main", principal="bob", turn_id="x",
+                    instruction="Go on.", wished=[], changed=False, created_ms=10_000 + number,
+                )
+            )  # fmt: skip
+    line.wishes("second", words="")
+    for lesson in ("first", "second"):
+        line.complains(lesson, times=20)
+        assert line.look()["l"].state == "active"
