@@ -7,7 +7,8 @@ comes to the same when a line is run again.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, Final
 
 from sqlmodel import Session, col, func, select, update
@@ -82,20 +83,23 @@ def review(session: Session, line: str, settings: LearnerSettings, *, serving: s
 
     serving: the version that serves
     """
+    said = cache(partial(_said, session, line))
+    wordless = cache(partial(_wordless, session, line))
     known, wishes, rows = _concerned(session, line)
-    meant = Wishes(wish_of(row) for row in known if not row.reason.startswith(SAME_PERSON))
+    overtaken = _overtaken(session, known, wishes, rows, said)
+    # what nobody wishes any more by what is known now outvotes nobody now
+    meant = Wishes(
+        wish_of(row)
+        for row in known
+        if not overtaken.get(row.id, row.reason.startswith(SAME_PERSON))
+    )
+    rows += _counted_anew(known, wishes, rows, meant)
     parents = _parents(session, rows)
-    said = {name: _said(session, line, name) for name in {row.principal for row in rows}}
-    own: dict[str, set[str]] = {name: set() for name in said}
-    for row in (*known, *rows):
-        own.setdefault(row.principal, set()).add(row.id)
-    complained = {name: _complained(session, said[name], own[name]) for name in said}
-    unsaid = {name: _wordless(session, line, name) for name in said}
     for row in rows:
-        turns, wish = said[row.principal], wish_of(row)
+        turns = said(row.principal)
         row.num_complaints, heard = _heard(session, row, turns)
-        found = _course(row, heard, parents, serving, settings, unsaid[row.principal])
-        why = wishes.overtaken(wish, complained[row.principal]) or meant.outvoted(wish)
+        found = _course(row, heard, parents, serving, settings, wordless(row.principal))
+        why = overtaken.get(row.id) or meant.outvoted(wish_of(row))
         _write(row, turns, found, why)
         session.add(row)
     session.flush()
@@ -112,6 +116,48 @@ def _concerned(session: Session, line: str) -> tuple[Sequence[LessonRow], Wishes
         for rival in wishes.against(wish_of(row)):
             rows.setdefault(rival.id, by_id[rival.id])
     return known, wishes, list(rows.values())
+
+
+def _overtaken(
+    session: Session,
+    known: Iterable[LessonRow],
+    wishes: Wishes,
+    rows: Sequence[LessonRow],
+    said: Callable[[str], Sequence[Any]],
+) -> dict[str, str]:
+    """Return why lessons are not learned for what their own people wish besides; empty: they may.
+
+    said: the newest verdicts of somebody
+    """
+    own: dict[str, set[str]] = {}
+    for row in (*known, *rows):
+        own.setdefault(row.principal, set()).add(row.id)
+    names = {row.principal for row in rows}
+    complained = {name: _complained(session, said(name), own[name]) for name in names}
+    return {row.id: wishes.overtaken(wish_of(row), complained[row.principal]) for row in rows}
+
+
+def _counted_anew(
+    known: Iterable[LessonRow], wishes: Wishes, rows: Iterable[LessonRow], meant: Wishes
+) -> list[LessonRow]:
+    """Return further lessons that more or fewer people than before wish, or wish the opposite of.
+
+    Those who wish the same as somebody who changed their mind are concerned by it as well.
+    """
+    seen, by_id = {row.id for row in rows}, {row.id: row for row in known}
+    different = {wish.wished: wish for wish in map(wish_of, rows)}
+    rivals = {each.id for wish in different.values() for each in wishes.against(wish)}
+    return [
+        by_id[id]
+        for id in sorted(rivals - seen)
+        if not by_id[id].reason.startswith(SAME_PERSON)
+        and meant.outvoted(wish_of(by_id[id])) != _told(by_id[id])
+    ]
+
+
+def _told(row: LessonRow) -> str:
+    """Return why a lesson was not learned at the last look, for what other people wish."""
+    return row.reason if OPPOSITE in row.reason else ""
 
 
 def usable(line: str) -> tuple[Any, ...]:

@@ -148,3 +148,31 @@ def test_a_complaint_without_a_word_may_be_of_any_lesson(line: Line) -> None:
     for lesson in ("first", "second"):
         line.complains(lesson, times=20)
         assert line.look()["l"].state == "active"
+
+
+def test_whoever_changes_their_mind_outvotes_nobody_from_then_on(line: Line) -> None:
+    """At the same look: the other need not speak again."""
+    line.wishes("ann's", words=SHORT)
+    line.wishes("bob's", "bob", LONG)
+    found = line.look()
+    assert {found[id].reason for id in ("ann's", "bob's")} == {AS_MANY}
+    line.wishes("ann's now", words=LONG)
+    found = line.look()
+    assert found["ann's"].reason == "the same person wishes the opposite since"
+    assert {found[id].state for id in ("ann's now", "bob's")} == {"active"}
+
+
+def test_who_wishes_the_same_is_counted_at_every_look(line: Line) -> None:
+    """Whoever was outvoted is not, once enough others wish the same, and the other way round."""
+    for name in ("ann", "bob"):
+        line.wishes(name, name, SHORT)
+    line.wishes("cid", "cid", LONG)
+    assert "more people" in line.look()["cid"].reason
+    line.wishes("dan", "dan", LONG)
+    assert {row.reason for row in line.look().values()} == {AS_MANY}
+    line.wishes("eve", "eve", LONG)
+    found = line.look()
+    assert {id for id, row in found.items() if row.state == "active"} == {"cid", "dan", "eve"}
+    again = {id: (row.state, row.reason) for id, row in found.items()}
+    line.pleased("cid")
+    assert {id: (row.state, row.reason) for id, row in line.look().items()} == again
