@@ -95,13 +95,14 @@ def review(session: Session, line: str, settings: LearnerSettings, *, serving: s
     )
     rows += _counted_anew(known, wishes, rows, meant)
     parents = _parents(session, rows)
-    for row in rows:
-        turns = said(row.principal)
-        row.num_complaints, heard = _heard(session, row, turns)
-        found = _course(row, heard, parents, serving, settings, wordless(row.principal))
-        why = overtaken.get(row.id) or meant.outvoted(wish_of(row))
-        _write(row, turns, found, why)
-        session.add(row)
+    with session.no_autoflush:  # each row is written once, with the others
+        for row in rows:
+            turns = said(row.principal)
+            row.num_complaints, heard = _heard(session, row, turns)
+            found = _course(row, heard, parents, serving, settings, wordless(row.principal))
+            why = overtaken.get(row.id) or meant.outvoted(wish_of(row))
+            _write(row, turns, found, why)
+            session.add(row)
     session.flush()
 
 
@@ -192,7 +193,8 @@ def _write(row: LessonRow, turns: Sequence[Any], found: Course, why: str) -> Non
     if why:
         row.state, row.reason, row.waits, row.due = SET_ASIDE, why, False, False
         return
-    if found.state != SET_ASIDE or row.state != SET_ASIDE:
+    contradicted = row.reason.startswith(SAME_PERSON) or OPPOSITE in row.reason
+    if contradicted or found.state != SET_ASIDE or row.state != SET_ASIDE:
         row.reason = found.reason
     row.state = found.state
 

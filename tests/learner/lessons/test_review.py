@@ -176,3 +176,15 @@ def test_who_wishes_the_same_is_counted_at_every_look(line: Line) -> None:
     again = {id: (row.state, row.reason) for id, row in found.items()}
     line.pleased("cid")
     assert {id: (row.state, row.reason) for id, row in line.look().items()} == again
+
+
+def test_a_reason_that_holds_no_more_is_not_kept(line: Line) -> None:
+    """Of a lesson that is set aside besides, for how often it was complained of."""
+    line.wishes("ann's", words=SHORT)
+    line.wishes("bob's", "bob", LONG)
+    with line.store.transaction() as session:
+        session.get_one(LessonRow, "ann's").set_aside = [1]
+    assert line.look()["ann's"].reason == AS_MANY
+    line.wishes("bob's now", "bob", SHORT)
+    found = line.look()
+    assert (found["ann's"].state, found["ann's"].reason) == ("set aside", "")
