@@ -180,7 +180,8 @@ class Learner:
             return False
         with self._parts.store.reading() as session:
             moved = claims.line_now(session, self._line) != self._line
-        return moved or self._planner.plan(self._line) is not None
+        # as in a step: what has become of lessons is known before anything is planned
+        return moved or self._review() or self._planner.plan(self._line) is not None
 
     def _pause(self) -> None:
         """Keep the share of the machine and the lease, and use what the log brought meanwhile."""

@@ -43,5 +43,6 @@ class Parts:
     rollout: RolloutSettings = field(default_factory=RolloutSettings)  # how a child enters service
     tracer: Tracer = NO_TRACER
     renews: bool = True  # whether a used turn that is judged otherwise is fresh again
+    seats: bool = True  # whether the turn that a generation waits for has a place in it
     # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None

@@ -4,15 +4,17 @@ The choice is deterministic, and independent of the order in which turns arrived
 turns, and each offers its strongest and freshest evidence first: strong verdicts before weak ones,
 those that ask for something else before praise, the least used before others, the latest among
 equals. So a flood from one principal takes only the places that the others leave, and weak verdicts
-only those that strong ones leave; neither can keep a fresh strong verdict waiting.
+only those that strong ones leave; neither can keep a fresh strong verdict waiting. Newcomers stand
+behind those who have been here longer; but where nothing that was chosen so is what a generation
+waited for, the turn that is has a place, so that none is made again and again without it.
 
 Where many people share a line, only what enough of them wish is learned (learner.trust.agreed): a
 wish that is alone waits, whatever else is due, and joins when others wish the same.
 
 A generation is due when enough strong verdicts that ask for something else have uses left, or when
 a fresh one (never used, or another one than the generation before learned from, as a wish is that
-follows a thumb) has waited long enough for company: one corrected chat alone leads to exactly one
-generation. Praise joins it and starts none: whoever is pleased needs no new version.
+follows a thumb) has waited long enough for company, and is in it: one corrected chat alone leads to
+exactly one generation. Praise joins it and starts none: whoever is pleased needs no new version.
 Weak verdicts start none, and stand for nobody where several people are needed. Each turn scores at
 most `uses` generations.
 
@@ -123,32 +125,75 @@ class Conditions:
         return self.standing.get(principal, 1.0)
 
 
-def choose(turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int) -> list[JudgedTurn]:
-    """Return the turns of the generation that is due now, in a fixed order; none if none is."""
+def choose(
+    turns: Iterable[JudgedTurn], conditions: Conditions, *, now_ms: int, seats: bool = True
+) -> list[JudgedTurn]:
+    """Return the turns of the generation that is due now, in a fixed order; none if none is.
+
+    seats: False to choose as builds did that kept no place for the turn that a generation waits for
+    """
     teaching = [c for c in turns if c.verdict.teaches]
     left = [c for c in conditions.agreed(teaching) if c.uses < conditions.uses]
-    strong = [c for c in left if c.verdict.starts]
-    chosen = _dealt(left, conditions)[: conditions.turns]
+    dealt = _dealt(left, conditions)
+    starting = [c for c in dealt if _lingered(c, conditions, now_ms)]
+    chosen = dealt[: conditions.turns]
+    if seats:
+        chosen = _seated(chosen, starting, conditions)
+        starting = [c for c in starting if c in chosen]
     if not conditions.are_met(chosen):
         return []
     if not any(c.asks for c in chosen):
         return []
-    enough = sum(c.asks for c in strong) >= conditions.turns
-    if not enough and not any(_lingered(c, conditions, now_ms) for c in strong if c.asks):
+    enough = sum(c.asks for c in left) >= conditions.turns
+    if not enough and not starting:
         return []
     return sorted(chosen, key=lambda c: (c.created_ms, c.turn_id))
+
+
+def heard(turns: Iterable[JudgedTurn], conditions: Conditions) -> float:
+    """Return how many people strong verdicts stand for in a generation with a fresh one.
+
+    turns: those that it may use
+    """
+    dealt = _dealt([c for c in turns if c.verdict.starts], conditions)
+    fresh = next((c for c in dealt if c.asks and c.is_fresh), None)
+    chosen = dealt[: conditions.turns]
+    if fresh is not None and fresh not in chosen:
+        chosen = _in_place(chosen, fresh)
+    return conditions.heard(chosen)
 
 
 def _lingered(turn: JudgedTurn, conditions: Conditions, now_ms: int) -> bool:
     waited_ms = now_ms - turn.judged_ms
     # A clock that runs ahead of ours must not hold learning up until ours has caught up.
-    return turn.is_fresh and not 0 <= waited_ms < conditions.linger_s * 1000
+    return turn.asks and turn.is_fresh and not 0 <= waited_ms < conditions.linger_s * 1000
+
+
+def _seated(
+    chosen: Sequence[JudgedTurn], starting: Sequence[JudgedTurn], conditions: Conditions
+) -> list[JudgedTurn]:
+    """Give a turn that starts a generation a place, if none has one and people enough are left.
+
+    starting: the best first
+    """
+    if starting and not any(c in starting for c in chosen):
+        seated = _in_place(chosen, starting[0])
+        if conditions.are_met(seated):
+            return seated
+    return list(chosen)
+
+
+def _in_place(chosen: Sequence[JudgedTurn], turn: JudgedTurn) -> list[JudgedTurn]:
+    """Put a turn in the place of its principal's last one; where none is there, of the last."""
+    last = [c for c in chosen if c.principal == turn.principal] or chosen
+    return [turn if c is last[-1] else c for c in chosen]
 
 
 def _dealt(turns: Sequence[JudgedTurn], conditions: Conditions) -> list[JudgedTurn]:
     """Deal one turn of each principal after the other, the best evidence of each first.
 
-    Among strong verdicts those of newcomers come last: fresh keys, however many, take no places.
+    Among strong verdicts those of newcomers come last: fresh keys, however many, take no place of
+    others, but for the one of `_seated`.
     """
     order = sorted(turns, key=lambda c: (c.principal, *_worth(c)))
     rounds = [

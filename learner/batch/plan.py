@@ -27,6 +27,8 @@ HELD_OUT: Final = "held_out"
 RESTS: Final = "rests"
 # The key that says that it took a used turn that is judged otherwise for a fresh one.
 RENEWS: Final = "renews"
+# The key that says that it kept a place for the turn that a generation waits for.
+SEATS: Final = "seats"
 MOST: Final = 4  # one turn each: more would cost what a generation does
 NOBODY: Final = crowd.Crowd(active=0, days={}, oldest_days=0.0)
 
@@ -58,17 +60,19 @@ def next_plan(
     now_ms: int,
     obstacle: str | None = None,
     renews: bool = True,
+    seats: bool = True,
 ) -> GenerationRow | PlannerRow:
     """Plan the generation that is due now, or say what is waited for; the caller keeps the row.
 
     line: what serves now
     obstacle: what else must come first, in words; None: nothing
     renews: False to plan as builds did to which a used turn was never fresh again
+    seats: False to plan as builds did that kept no place for the turn that a generation waits for
     """
     turns = _turns(session, line, settings, base, now_ms, renews) if obstacle is None else []
     known = _crowd(session, line.name, settings, turns, now_ms) if turns else NOBODY
     conditions = conditions_of(settings, known)
-    chosen = choose.choose(turns, conditions, now_ms=now_ms)
+    chosen = choose.choose(turns, conditions, now_ms=now_ms, seats=seats)
     if chosen:
         trust = conditions.trust
         if trust is not None:
@@ -83,7 +87,7 @@ def next_plan(
     renewed = [turn.turn_id for turn in turns if turn.renewed]
     counts = window.counts(session, line, settings, base, renewed=renewed)
     agreed = conditions.agreed(turns)
-    alone, heard = wait.alone(turns, agreed, conditions), conditions.heard(agreed)
+    alone, heard = wait.alone(turns, agreed, conditions), choose.heard(agreed, conditions)
     return PlannerRow(
         line=line.name,
         waits_for=obstacle or wait.waits_for(counts, conditions, heard, alone=alone),
@@ -177,7 +181,7 @@ def next_row(
         key=generation_key(settings.seed, line.name, number, line.version),
         state=PLANNED,
         turn_ids=[],
-        horizon=horizon(session, line) | {RESTS: True, RENEWS: True},
+        horizon=horizon(session, line) | {RESTS: True, RENEWS: True, SEATS: True},
         settings=settings.model_dump(mode="json"),
         planned_ms=now_ms,
     )

@@ -79,10 +79,18 @@ class Course:
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
-def course(heard: Sequence[Heard], *, depth: int, set_aside: Sequence[int], terms: Terms) -> Course:
+def course(
+    heard: Sequence[Heard],
+    *,
+    depth: int,
+    set_aside: Sequence[int],
+    terms: Terms,
+    complaints: int | None = None,
+) -> Course:
     """Return the course of a lesson.
 
-    heard: oldest reply first
+    heard: oldest reply first; of many at least the last complaint and what came of it
+    complaints: how many there were in all; None: those that are heard
     depth: versions that learned it, up to the one that serves, since it was last set aside
     set_aside: how many complaints there were each time that it was
 
@@ -91,7 +99,8 @@ def course(heard: Sequence[Heard], *, depth: int, set_aside: Sequence[int], term
     >>> course(said, depth=1, set_aside=[], terms=terms).reason
     '3 pleased on end'
     """
-    complaints = sum(1 for each in heard if each.kind == "same")
+    if complaints is None:
+        complaints = sum(1 for each in heard if each.kind == "same")
     satisfied, reopened = _satisfied(heard, terms)
     if set_aside and complaints < 2 * set_aside[-1]:
         return Course(SET_ASIDE, reopened=reopened)

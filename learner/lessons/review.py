@@ -7,10 +7,11 @@ comes to the same when a line is run again.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, Final
 
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col, func, select, update
 
 from learner.form.directions import Direction, opposes
 from learner.lessons.course import Course, Heard, Kind, Terms, course
@@ -21,12 +22,20 @@ from streams.store.lesson_tables import ACTIVE, SET_ASIDE, LessonRow
 from streams.store.states import FORGOTTEN, UNTRAINED
 from streams.store.tables import RecipeRow, TurnRow
 
-# Verdicts of one person that are looked at, the newest: bounds have long decided by then.
+# Verdicts of one person that are looked at, the newest: bounds have long decided by then. Where no
+# complaint of a lesson is among them, so many from its last one on are looked at as well.
 LOOKED_AT: Final = 256
 # Wishes of a line that are held against each other, the newest.
 HELD_AGAINST: Final = 1000
 # What older builds wrote into a reason: the wish of somebody else.
 _QUOTED: Final = re.compile(rf"(?<={OPPOSITE}) \(.*\)(?=: )", re.DOTALL)
+
+# What a turn is that says something of lessons.
+_JUDGED: Final[tuple[Any, ...]] = (
+    col(TurnRow.score).is_not(None),
+    col(TurnRow.state).not_in((FORGOTTEN, UNTRAINED)),
+    col(TurnRow.member).is_(None),
+)
 
 
 def is_due(session: Session, line: str) -> bool:
@@ -74,18 +83,26 @@ def review(session: Session, line: str, settings: LearnerSettings, *, serving: s
 
     serving: the version that serves
     """
+    said = cache(partial(_said, session, line))
+    wordless = cache(partial(_wordless, session, line))
     known, wishes, rows = _concerned(session, line)
-    meant = Wishes(wish_of(row) for row in known if not row.reason.startswith(SAME_PERSON))
+    overtaken = _overtaken(session, known, wishes, rows, said)
+    # what nobody wishes any more by what is known now outvotes nobody now
+    meant = Wishes(
+        wish_of(row)
+        for row in known
+        if not overtaken.get(row.id, row.reason.startswith(SAME_PERSON))
+    )
+    rows += _counted_anew(known, wishes, rows, meant)
     parents = _parents(session, rows)
-    said = {name: _said(session, line, name) for name in {row.principal for row in rows}}
-    unsaid = {row.principal: row.id for row in known if not row.instruction}
-    for row in rows:
-        turns, wish = said[row.principal], wish_of(row)
-        found = _course(row, turns, parents, serving, settings, unsaid.get(row.principal))
-        complained = [turn.lesson for turn in turns if turn.lesson]
-        why = wishes.overtaken(wish, complained) or meant.outvoted(wish)
-        _write(row, turns, found, why)
-        session.add(row)
+    with session.no_autoflush:  # each row is written once, with the others
+        for row in rows:
+            turns = said(row.principal)
+            row.num_complaints, heard = _heard(session, row, turns)
+            found = _course(row, heard, parents, serving, settings, wordless(row.principal))
+            why = overtaken.get(row.id) or meant.outvoted(wish_of(row))
+            _write(row, turns, found, why)
+            session.add(row)
     session.flush()
 
 
@@ -100,6 +117,48 @@ def _concerned(session: Session, line: str) -> tuple[Sequence[LessonRow], Wishes
         for rival in wishes.against(wish_of(row)):
             rows.setdefault(rival.id, by_id[rival.id])
     return known, wishes, list(rows.values())
+
+
+def _overtaken(
+    session: Session,
+    known: Iterable[LessonRow],
+    wishes: Wishes,
+    rows: Sequence[LessonRow],
+    said: Callable[[str], Sequence[Any]],
+) -> dict[str, str]:
+    """Return why lessons are not learned for what their own people wish besides; empty: they may.
+
+    said: the newest verdicts of somebody
+    """
+    own: dict[str, set[str]] = {}
+    for row in (*known, *rows):
+        own.setdefault(row.principal, set()).add(row.id)
+    names = {row.principal for row in rows}
+    complained = {name: _complained(session, said(name), own[name]) for name in names}
+    return {row.id: wishes.overtaken(wish_of(row), complained[row.principal]) for row in rows}
+
+
+def _counted_anew(
+    known: Iterable[LessonRow], wishes: Wishes, rows: Iterable[LessonRow], meant: Wishes
+) -> list[LessonRow]:
+    """Return further lessons that more or fewer people than before wish, or wish the opposite of.
+
+    Those who wish the same as somebody who changed their mind are concerned by it as well.
+    """
+    seen, by_id = {row.id for row in rows}, {row.id: row for row in known}
+    different = {wish.wished: wish for wish in map(wish_of, rows)}
+    rivals = {each.id for wish in different.values() for each in wishes.against(wish)}
+    return [
+        by_id[id]
+        for id in sorted(rivals - seen)
+        if not by_id[id].reason.startswith(SAME_PERSON)
+        and meant.outvoted(wish_of(by_id[id])) != _told(by_id[id])
+    ]
+
+
+def _told(row: LessonRow) -> str:
+    """Return why a lesson was not learned at the last look, for what other people wish."""
+    return row.reason if OPPOSITE in row.reason else ""
 
 
 def usable(line: str) -> tuple[Any, ...]:
@@ -128,14 +187,14 @@ def terms_of(settings: LearnerSettings) -> Terms:
 
 
 def _write(row: LessonRow, turns: Sequence[Any], found: Course, why: str) -> None:
-    row.num_complaints = sum(turn.lesson == row.id for turn in turns)
     row.num_pleased = sum(turn.score > 0 for turn in turns if turn.created_ms >= row.created_ms)
     row.num_reopened, row.evidence = found.reopened, found.evidence or row.evidence
     row.waits, row.due, row.changed = found.waits, found.due, False
     if why:
         row.state, row.reason, row.waits, row.due = SET_ASIDE, why, False, False
         return
-    if found.state != SET_ASIDE or row.state != SET_ASIDE:
+    contradicted = row.reason.startswith(SAME_PERSON) or OPPOSITE in row.reason
+    if contradicted or found.state != SET_ASIDE or row.state != SET_ASIDE:
         row.reason = found.reason
     row.state = found.state
 
@@ -146,7 +205,7 @@ def _course(
     parents: Mapping[str, str],
     serving: str,
     settings: LearnerSettings,
-    unsaid: str | None,
+    unsaid: Collection[str],
 ) -> Course:
     tries = len(row.set_aside)
     learned = frozenset(name for name, before in row.versions if before == tries)
@@ -164,14 +223,15 @@ def _course(
         depth=depth(serving, learned, parents),
         set_aside=row.set_aside,
         terms=terms_of(settings),
+        complaints=row.num_complaints,
     )
 
 
-def _kind(turn: Any, lesson: str, unsaid: str | None) -> Kind:
+def _kind(turn: Any, lesson: str, unsaid: Collection[str]) -> Kind:
     if turn.lesson == lesson:
         return "same"
     if turn.lesson is not None or turn.score < 0:
-        return "unsaid" if turn.lesson == unsaid and unsaid is not None else "other"
+        return "unsaid" if turn.lesson in unsaid else "other"
     return "pleased" if turn.score > 0 else "nothing"
 
 
@@ -201,23 +261,59 @@ def _parents(session: Session, rows: Iterable[LessonRow]) -> dict[str, str]:
     return dict(session.exec(made).all())
 
 
+def _heard(session: Session, row: LessonRow, said: Sequence[Any]) -> tuple[int, Sequence[Any]]:
+    """Return how many complaints of a lesson there were, and the verdicts that decide its course.
+
+    Whatever is said of other things afterwards, a complaint is not forgotten.
+
+    said: the newest of its person
+    """
+    num_newest = sum(turn.lesson == row.id for turn in said)
+    if len(said) < LOOKED_AT:
+        return num_newest, said
+    own = select(func.count(), func.max(TurnRow.created_ms)).where(TurnRow.lesson == row.id)
+    number, last_ms = session.exec(own.where(*_JUDGED)).one()
+    if num_newest or not number:
+        return number, said
+    since = TurnRow.created_ms >= last_ms, TurnRow.created_ms <= said[0].created_ms
+    oldest = col(TurnRow.created_ms), col(TurnRow.id)
+    query = _verdicts(row.line, row.principal).where(*since).order_by(*oldest)
+    known = {turn.id for turn in said}
+    older = [turn for turn in session.exec(query.limit(LOOKED_AT)) if turn.id not in known]
+    return number, [*older, *said]
+
+
+def _wordless(session: Session, line: str, principal: str) -> frozenset[str]:
+    """Read which lessons of somebody are complaints that do not say of what."""
+    theirs = LessonRow.principal == principal, LessonRow.instruction == ""
+    return frozenset(session.exec(select(LessonRow.id).where(*usable(line), *theirs)))
+
+
+def _complained(session: Session, said: Sequence[Any], lessons: Collection[str]) -> list[str]:
+    """Return the lessons of somebody's newest complaints, oldest first.
+
+    said: the newest verdicts; lessons: theirs, which are asked for where those are not all
+    """
+    if len(said) < LOOKED_AT:
+        return [turn.lesson for turn in said if turn.lesson]
+    newest = col(TurnRow.created_ms).desc(), col(TurnRow.id).desc()
+    query = select(TurnRow.lesson).where(col(TurnRow.lesson).in_(lessons), *_JUDGED)
+    found = session.exec(query.order_by(*newest).limit(LOOKED_AT)).all()
+    return [str(id) for id in reversed(found)]
+
+
 def _said(session: Session, line: str, principal: str) -> Sequence[Any]:
     """Read the newest judged turns of somebody, oldest first."""
+    newest = col(TurnRow.created_ms).desc(), col(TurnRow.id).desc()
+    query = _verdicts(line, principal).order_by(*newest).limit(LOOKED_AT)
+    return list(reversed(session.exec(query).all()))
+
+
+def _verdicts(line: str, principal: str) -> Any:
+    """Select what somebody's judged turns say of lessons."""
     columns = (
         TurnRow.id, TurnRow.version, TurnRow.created_ms, TurnRow.score, TurnRow.lesson,
         TurnRow.notes,
     )  # fmt: skip
-    query = (
-        select(*columns)  # type: ignore[call-overload]
-        .where(
-            TurnRow.line == line,
-            TurnRow.principal == principal,
-            col(TurnRow.score).is_not(None),
-            col(TurnRow.state).not_in((FORGOTTEN, UNTRAINED)),
-            col(TurnRow.member).is_(None),
-        )
-        .order_by(col(TurnRow.created_ms).desc(), col(TurnRow.id).desc())
-        .limit(LOOKED_AT)
-    )
-    found = session.exec(query).all()
-    return list(reversed(found))
+    theirs = TurnRow.line == line, TurnRow.principal == principal
+    return select(*columns).where(*theirs, *_JUDGED)  # type: ignore[call-overload]

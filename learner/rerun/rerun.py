@@ -30,7 +30,7 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.assembly import assemble
-from learner.batch.plan import RENEWS
+from learner.batch.plan import RENEWS, SEATS
 from learner.loop import Learner
 from learner.parts import Parts
 from learner.rerun.first_run import History, place_of, settings_of
@@ -119,25 +119,26 @@ class _Run:
         self._made_at: dict[str, int] = {base.name: 0}
         self._notes = list(history.notes)
         self._settings: LearnerSettings | None = None
-        self._renews = not history.plans  # whether the build of the plan in hand did so
+        # whether the build of the plan in hand did so
+        self._renews = self._seats = not history.plans
         self._learner: Learner | None = None
         self.recalled = 0
 
     def follow(self, plan: GenerationRow) -> None:
         """Come to the moment at which the first run made a plan, and do what is due then."""
         settings = settings_of(plan)
-        self._become(renews=RENEWS in plan.horizon)
+        self._become(renews=RENEWS in plan.horizon, seats=SEATS in plan.horizon)
         self._rest(settings, before=plan.number)
         self._now_ms = plan.planned_ms
         self._know(plan.horizon, settings)
         self._step(settings, number=plan.number)
 
-    def _become(self, *, renews: bool) -> None:
+    def _become(self, *, renews: bool, seats: bool) -> None:
         """Plan from now on as the build did that made the next plan."""
-        if renews != self._renews and self._learner is not None:
+        if (renews, seats) != (self._renews, self._seats) and self._learner is not None:
             self._learner.close()
             self._learner = None
-        self._renews = renews
+        self._renews, self._seats = renews, seats
 
     def finish(self) -> None:
         """Use what was read after the last plan, and do what is due."""
@@ -262,6 +263,7 @@ class _Run:
             clock=lambda: self._now_ms / 1000,
             recall=self._recall,
             renews=self._renews,
+            seats=self._seats,
             first=False,  # what is asked outside may answer otherwise now
         )
 

@@ -51,7 +51,7 @@ class Planner:
             corrective = drift.due(session, line, settings, now_ms=now_ms) if not obstacle else None
             found = corrective or next_plan(
                 session, line, settings, base=base, now_ms=now_ms, obstacle=obstacle,
-                renews=self._parts.renews,
+                renews=self._parts.renews, seats=self._parts.seats,
             )  # fmt: skip
             if isinstance(found, PlannerRow) and obstacle is None:
                 self._rests.see(session, line, now_ms=now_ms)

@@ -5,7 +5,7 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.batch.choose import Conditions, JudgedTurn, choose
+from learner.batch.choose import Conditions, JudgedTurn, choose, heard
 from learner.judges.judge import Verdict
 
 CONDITIONS = Conditions(turns=3, uses=4, linger_s=10, quorum=1, principal_cap=1.0)
@@ -114,6 +114,57 @@ def test_a_quorum_of_principals_is_needed() -> None:
     assert names([*alone, candidate("e", principal="q")], conditions) != []
     assert names([*alone, candidate("e", principal="q", verdict=WEAK)], conditions) == []
     assert names(alone, dataclasses.replace(CONDITIONS, principal_cap=0.5)) == []
+
+
+SETTLED = [f"p{i}" for i in range(4)]
+CROWD = dataclasses.replace(
+    CONDITIONS, turns=4, quorum=3, principal_cap=0.34,
+    standing=dict.fromkeys(SETTLED, 1.0) | {"new": 0.2, "newer": 0.2},
+)  # fmt: skip
+PLEASED = Verdict(1, 0.9, None)
+
+
+def test_a_newcomers_complaint_is_in_the_generation_that_waited_for_it() -> None:
+    """Those who have been here longer have the other places, with turns that were used."""
+    used = [candidate(name, principal=name, uses=1, age_s=60) for name in SETTLED[:3]]
+    pleased = candidate("p3", principal="p3", verdict=PLEASED, age_s=60)
+    fresh = candidate("a", principal="new", age_s=11)
+    for others in ([*used, pleased], [*used, candidate("p3", principal="p3", uses=1, age_s=60)]):
+        assert "a" in names([*others, fresh], CROWD)
+        assert len(names([*others, fresh], CROWD)) == 4
+        older = choose([*others, fresh], CROWD, now_ms=NOW, seats=False)
+        assert "a" not in {c.turn_id for c in older}
+    praise = [candidate(name, principal=name, verdict=PLEASED, age_s=60) for name in SETTLED]
+    assert "a" in names([*praise, fresh], CROWD)
+
+
+def test_newcomers_however_many_take_one_place_of_others() -> None:
+    """And none where somebody who has been here longer is waited for as well."""
+    used = [candidate(name, principal=name, uses=1, age_s=60) for name in SETTLED]
+    fresh = [candidate(x, principal=x, age_s=11) for x in ("new", "newer")]
+    assert len({"new", "newer"}.intersection(names([*used, *fresh], CROWD))) == 1
+    waiting = candidate("p0", principal="p0", age_s=12)
+    assert names([waiting, *used[1:], *fresh], CROWD) == ["p1", "p2", "p3", "p0"]
+
+
+def test_nothing_starts_a_generation_that_it_is_not_in() -> None:
+    """Where the quorum leaves it no place, it waits until its person has been here longer."""
+    asked = dataclasses.replace(CROWD, turns=3)
+    praise = [candidate(name, principal=name, verdict=PLEASED, age_s=60) for name in SETTLED[:2]]
+    turns = [*praise, candidate("p2", principal="p2", uses=1, age_s=60)]
+    fresh = candidate("a", principal="new", age_s=11)
+    assert names([*turns, fresh], asked) == []
+    assert heard([*turns, fresh], asked) < asked.people
+    settled = dataclasses.replace(asked, standing={})
+    assert "a" in names([*turns, fresh], settled)
+    assert heard([*turns, fresh], settled) == asked.people
+
+
+def test_a_turn_that_is_waited_for_takes_a_place_of_its_own_principal() -> None:
+    """However many somebody brings, they take none of the others'."""
+    praise = [candidate(x, principal=x, verdict=PLEASED, age_s=60) for x in "qr"]
+    own = [candidate("sooner", age_s=11), candidate("later", age_s=1)]
+    assert set(names([*praise, *own])) == {"sooner", "q", "r"}
 
 
 CANDIDATES = st.lists(

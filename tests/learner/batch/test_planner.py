@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from learner.batch import standing, window
-from learner.batch.plan import RENEWS, next_plan
+from learner.batch.plan import RENEWS, SEATS, next_plan
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings
 from streams.line.line import Line
@@ -307,3 +307,4 @@ def test_a_run_again_plans_as_an_older_build_did() -> None:
         assert older.num_fresh == 0
         assert isinstance(newer, GenerationRow)
         assert newer.horizon[RENEWS]
+        assert newer.horizon[SEATS]

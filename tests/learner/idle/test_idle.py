@@ -17,6 +17,7 @@ from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
 from streams.model.open import BaseModel
 from streams.records import Mask
+from streams.store.lesson_tables import LessonRow
 from streams.store.tables import PlannerRow, TurnRow
 from tests.learner.test_loop import SETTINGS, Opinion, School, ToldGate, open_school
 
@@ -127,6 +128,36 @@ def test_a_correction_does_not_wait_for_the_base(school: School) -> None:
     assert made.state == "released"
     for _ in range(4):
         assert not school.step()
+    assert base.done == 3
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_lessons_are_looked_at_before_an_idle_moment_plans(school: School, idle: bool) -> None:
+    """What somebody else wishes the opposite of is not learned, whenever they say so."""
+    base = idling(school)
+    base.done = 0 if idle else 3
+    school.corrected("a", words="Please answer in more detail.", principal="bob")
+    school.clock.now_s += 60
+    while school.step():
+        school.clock.now_s += 60
+    made = len(school.generations())
+
+    def opposed() -> None:
+        version = school.learner._line.version
+        school.corrected("b", words="Shorter, please.", principal="alice", version=version)
+        school.clock.now_s += 60
+
+    if idle:
+        base.done = 0
+        base.meanwhile.append(opposed)
+    else:
+        opposed()
+    for _ in range(4):
+        school.step()
+        school.clock.now_s += 30
+    reasons = {row.reason for row in school.rows(LessonRow)}
+    assert reasons == {"as many people wish the opposite of this line: neither is learned"}
+    assert len(school.generations()) == made == 1
     assert base.done == 3
 
 
