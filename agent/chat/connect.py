@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from agent.http import pages
+from agent.http.address import address_of
 
 KEY: Final = "your-key"  # what stands in a text where somebody puts an API key
 NO_KEY: Final = "none"  # where no key is asked for, as most clients will not do without one
@@ -52,7 +53,7 @@ def route(*, asks_key: bool) -> web.RouteDef:
     before, after = around.split("<!-- clients -->")
 
     async def show(request: web.Request) -> web.Response:
-        base = str(request.url.origin())
+        base = address_of(request)
         shown = "".join(_groups(found, base, key))
         page = before.replace("{base}", escape(base)) + shown + after
         return web.Response(text=page, content_type="text/html", headers=pages.HEADERS)
