@@ -112,6 +112,7 @@ class AgentSettings(Section):
     keep_alive_s: float = Field(
         15.0,
         gt=0,
+        le=30,  # the chat page gives up a reply of which it has heard nothing for twice as long
         description=(
             "a stream that has said nothing for so long, because its request waits for a place, "
             "says so in a comment, seconds"

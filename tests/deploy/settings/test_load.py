@@ -289,6 +289,7 @@ def test_every_example_is_good(example: Path) -> None:
     [
         ("agent.drain_s", "1e308"),
         ("agent.drain_s", "nan"),
+        ("agent.keep_alive_s", "31"),
         ("learner.kl_budget", "inf"),
         ("learner.turns_per_generation", "9" * 23),
     ],
