@@ -1,8 +1,9 @@
 """Settings of the agent. Parsed by deploy.settings.load; every field says its unit."""
 
 import ipaddress
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,6 +16,11 @@ MODEL = "quickset"
 # A system prompt, a question and a short answer.
 MIN_CONTEXT = 64
 
+
+# scheme://name[:port][/path], without a user, a query or a fragment.
+_ADDRESS: Final = re.compile(
+    r"https?://(?:[\w.~-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?(?:/[\w.~/%-]*)?", re.ASCII
+)
 
 # What an operator may do, each role all that the ones before it may: look; change what serves;
 # switch the learned weights off (agent.console.access.roles).
@@ -194,6 +200,14 @@ class AgentSettings(Section):
             "https://chat.example.org"
         ),
     )
+    public_url: str | None = Field(
+        None,
+        description=(
+            "address under which others reach the API, for links to feedback and the page "
+            "/connect, such as https://chat.example.org; none: the one under which it is asked, "
+            "which is http behind a proxy that ends TLS"
+        ),
+    )
     response_secret: Path | None = Field(
         None,
         description=(
@@ -216,6 +230,15 @@ class AgentSettings(Section):
         if 0 < tokens < MIN_CONTEXT:
             raise ValueError(f"{tokens} tokens hold no conversation: 0, or at least {MIN_CONTEXT}")
         return tokens
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if not _ADDRESS.fullmatch(url):
+            raise ValueError(f"{url!r} is no address such as https://chat.example.org")
+        return url.rstrip("/")
 
     @field_validator("tools")
     @classmethod

@@ -181,7 +181,8 @@ class Write:
             max_age=int(self._service.settings.session_s),
             httponly=True,
             samesite="Strict",
-            secure=request.secure,
+            # a proxy in front may end TLS: the page's own origin tells
+            secure=request.secure or request.headers.get("Origin", "").startswith("https://"),
         )
         return response
 

@@ -15,11 +15,15 @@ from agent.errors import InvalidError
 _HOST: Final = re.compile(r"(?:[\w.~-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
 
 
-def address_of(request: web.Request) -> str:
+def address_of(request: web.Request, public_url: str | None = None) -> str:
     """The server's address without a slash at its end, as the request was sent there.
+
+    public_url: as settings know better (agent.public_url); None: they do not
 
     raises: InvalidError where the Host header names none
     """
+    if public_url is not None:
+        return public_url
     try:
         if _HOST.fullmatch(request.host):
             return str(request.url.origin())

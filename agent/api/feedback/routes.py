@@ -55,7 +55,8 @@ async def make_link(request: web.Request) -> web.Response:
     """Sign a link to the page on which a reply can be rated without a key."""
     service, response_id = request.app[SERVICE], request.match_info["response_id"]
     principal = admit(request)
-    asked, base = read_link(await edge.read_body(request)), address_of(request)
+    asked = read_link(await edge.read_body(request))
+    base = address_of(request, service.settings.public_url)
     service.ids.session(response_id, principal=principal)
     await service.stored.prove_not_deleted(response_id)
     link = Link(response_id, principal, int(time.time()) + asked.expires_in_s)

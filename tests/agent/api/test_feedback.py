@@ -128,9 +128,12 @@ async def test_a_link_rates_without_a_key(start_api: StartApi) -> None:
     assert (bad.status, "choose one of the buttons" in await bad.text()) == (400, True)
 
 
-async def test_a_link_names_the_address_that_is_asked(start_api: StartApi) -> None:
-    """If it is one."""
-    api: Api = await start_api()
+async def test_a_link_names_the_address_that_others_reach(start_api: StartApi) -> None:
+    """The one of the settings, as a proxy may end TLS; else the one that is asked, if it is one."""
+    api: Api = await start_api(public_url="https://chat.example.org/ai/")
+    made = await (await api.client.post(f"{await rated(api)}/link", data=b"")).json()
+    assert made["url"].startswith("https://chat.example.org/ai/rate/")
+    api = await start_api()
     url = f"{await rated(api)}/link"
     for host in ("localhost:99999", "localhost:b"):
         bad = await api.client.post(url, data=b"", headers={"Host": host})

@@ -150,6 +150,17 @@ async def test_consoles_of_one_name_have_cookies_of_their_own(keyed: Client) -> 
     assert names == {COOKIE, f"{COOKIE}_8322", f"{COOKIE}_8422"}
 
 
+@pytest.mark.parametrize(("scheme", "secure"), [("https", True), ("http", False)])
+async def test_a_cookie_of_a_page_of_tls_is_secure(
+    keyed: Client, scheme: str, secure: bool
+) -> None:
+    """Also where a proxy ends it, and asks us without."""
+    headers = {"Host": "ops", "Origin": f"{scheme}://ops"}
+    response = await keyed.post("/operator/session", json={"key": "let me in"}, headers=headers)
+    assert response.status == 200
+    assert ("Secure" in response.headers["Set-Cookie"]) is secure
+
+
 async def test_a_wrong_key_opens_nothing(keyed: Client) -> None:
     """A wrong key is 401 and sets no session."""
     assert await log_in(keyed, "open barley") == 401

@@ -1,4 +1,4 @@
-"""Under which address a server is asked, as the client says."""
+"""Under which address a server is asked: what the client says of it, or settings do."""
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -31,3 +31,9 @@ def test_a_host_header_that_names_nothing_is_refused(host: str) -> None:
     with pytest.raises(InvalidError, match="Host header") as told:
         address_of(make_mocked_request("GET", "/", {"Host": host}))
     assert told.value.code == "host_invalid"
+
+
+def test_settings_know_better() -> None:
+    """Whatever the client, or a proxy in front, says."""
+    request = make_mocked_request("GET", "/", {"Host": "a:b"})
+    assert address_of(request, "https://chat.example.org/ai") == "https://chat.example.org/ai"
