@@ -53,7 +53,7 @@ from streams.trace.open import open_tracer
 
 WATCH_S = 1.0  # how long an engine that has died goes unnoticed
 # Of the descriptors that this process may have, for connections; the rest is for files.
-API_SHARE, CONSOLE_SHARE = 3 / 4, 1 / 8
+API_SHARE, CONSOLE_SHARE = 1 / 2, 1 / 8
 CLOSE_S = 2.0  # for connections that neither end nor take their last bytes
 SPOOL_S = 5.0  # to drain to the log at the end; what is left stays on disk for the next start
 
@@ -217,7 +217,7 @@ async def _open_site(sites: AsyncExitStack, runner: Runner, host: str, port: int
     await runner.setup()
     sites.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, backlog=runner.backlog).start()
     except OSError as cause:
         if cause.errno == errno.EADDRINUSE:
             raise BindError(

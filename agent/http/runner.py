@@ -21,6 +21,7 @@ from agent.http.edge import error_response, undecodable
 # Until a connection that asks for nothing, or never ends what it began to ask, is closed: longer
 # than proxies keep one that they may use again (nginx, AWS and Google 60 s).
 KEEPALIVE_S = 75.0
+BACKLOG = 128  # connections taken up in one go, as asyncio does before it looks at any; its default
 TELL_S = 60.0  # between two words about it that there are too many
 _ENCODING = re.compile(r"\((\w+)\)")  # as aiohttp names the one that it misses a library for
 
@@ -46,6 +47,11 @@ class Runner(web.AppRunner):
         """
         super().__init__(app, **({"keepalive_timeout": KEEPALIVE_S} | kwargs))
         self._most, self._full = most, full
+
+    @property
+    def backlog(self) -> int:
+        """How many connections may be taken up, each with a descriptor, before one makes room."""
+        return BACKLOG if self._most is None else max(min(BACKLOG, self._most // 4), 1)
 
     async def cleanup(self) -> None:
         server = self.server

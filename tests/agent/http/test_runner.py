@@ -181,6 +181,12 @@ async def test_connections_that_ask_for_nothing_make_room() -> None:
             writer.close()
 
 
+@pytest.mark.parametrize(("most", "backlog"), [(None, 128), (4096, 128), (128, 32), (1, 1)])
+def test_few_descriptors_are_not_taken_up_in_one_go(most: int | None, backlog: int) -> None:
+    """Files must have some left until connections make room."""
+    assert Runner(web.Application(), most=most).backlog == backlog
+
+
 async def test_where_all_ask_for_something_the_next_waits_outside() -> None:
     """No reply is cut for a connection that comes after it."""
     async with small(most=2) as (port, end):
