@@ -9,6 +9,7 @@ The one place of this package that chooses implementations.
 import asyncio
 import errno
 import logging
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ from agent.settings import AgentSettings
 from agent.stored.projection import FILE, Projection
 from agent.swap.residents import Residents
 from agent.turn.response_ids import load_secret
+from agent.watch.events import Events
 from agent.watch.heard import Heard
 from kernels.contract import Backend
 from kernels.open import open_backend
@@ -50,6 +52,8 @@ from streams.trace.contract import NO_TRACER, Tracer
 from streams.trace.open import open_tracer
 
 WATCH_S = 1.0  # how long an engine that has died goes unnoticed
+# Of the descriptors that this process may have, for connections; the rest is for files.
+API_SHARE, CONSOLE_SHARE = 1 / 2, 1 / 8
 CLOSE_S = 2.0  # for connections that neither end nor take their last bytes
 SPOOL_S = 5.0  # to drain to the log at the end; what is left stays on disk for the next start
 
@@ -132,10 +136,17 @@ async def serve(
         )
         service.metrics.wait_for(heard.samples)
         async with AsyncExitStack() as sites:
-            api = await _open_site(sites, build_app(service), settings.host, settings.port)
+            api = await _open_site(
+                sites,
+                _runner(build_app(service), service.events, "API", share=API_SHARE),
+                settings.host,
+                settings.port,
+            )
+            insight = Insight(base, residents, backend)
+            shown = build_console(service, store, log=log, insight=insight)
             console = await _open_site(
                 sites,
-                build_console(service, store, log=log, insight=Insight(base, residents, backend)),
+                _runner(shown, service.events, "console", share=CONSOLE_SHARE),
                 settings.console_host,
                 settings.console_port,
             )
@@ -184,13 +195,27 @@ def _assemble(
     )
 
 
-async def _open_site(sites: AsyncExitStack, app: web.Application, host: str, port: int) -> str:
-    # handler_cancellation: a client that goes while its request waits frees its place at once.
-    runner = Runner(app, handler_cancellation=True, shutdown_timeout=CLOSE_S, access_log=None)
+def _runner(app: web.Application, events: Events, name: str, *, share: float) -> Runner:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = None if limit == resource.RLIM_INFINITY else int(limit * share)
+    return Runner(
+        app,
+        most=most,
+        full=lambda: events.add(
+            "limited", f"the {name} has {most} connections, as many as it may: idle ones are closed"
+        ),
+        # a client that goes while its request waits frees its place at once
+        handler_cancellation=True,
+        shutdown_timeout=CLOSE_S,
+        access_log=None,
+    )
+
+
+async def _open_site(sites: AsyncExitStack, runner: Runner, host: str, port: int) -> str:
     await runner.setup()
     sites.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, backlog=runner.backlog).start()
     except OSError as cause:
         if cause.errno == errno.EADDRINUSE:
             raise BindError(

@@ -80,7 +80,8 @@ def build_app(service: AgentService) -> web.Application:
     for operation in OPERATIONS:
         app.add_routes(operation.routes())
     app.add_routes(describe(document(OPERATIONS)))
-    app.add_routes([*chat.routes(asks_key=bool(service.keys)), *rate()])
+    told = chat.routes(asks_key=bool(service.keys), public_url=service.settings.public_url)
+    app.add_routes([*told, *rate()])
     return app
 
 

@@ -23,6 +23,11 @@ _PORTS: Final = {"http": 80, "https": 443}  # which browsers leave out
 MIN_CONTEXT = 64
 
 
+# scheme://name[:port][/path], without a user, a query or a fragment.
+_ADDRESS: Final = re.compile(
+    r"https?://(?:[\w.~-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?(?:/[\w.~/%-]*)?", re.ASCII
+)
+
 # What an operator may do, each role all that the ones before it may: look; change what serves;
 # switch the learned weights off (agent.console.access.roles).
 Role = Literal["viewer", "operator", "admin"]
@@ -119,6 +124,7 @@ class AgentSettings(Section):
     keep_alive_s: float = Field(
         15.0,
         gt=0,
+        le=30,  # the chat page gives up a reply of which it has heard nothing for twice as long
         description=(
             "a stream that has said nothing for so long, because its request waits for a place, "
             "says so in a comment, seconds"
@@ -200,6 +206,14 @@ class AgentSettings(Section):
             "https://chat.example.org"
         ),
     )
+    public_url: str | None = Field(
+        None,
+        description=(
+            "address under which others reach the API, for links to feedback and the page "
+            "/connect, such as https://chat.example.org; none: the one under which it is asked, "
+            "which is http behind a proxy that ends TLS"
+        ),
+    )
     response_secret: Path | None = Field(
         None,
         description=(
@@ -222,6 +236,15 @@ class AgentSettings(Section):
         if 0 < tokens < MIN_CONTEXT:
             raise ValueError(f"{tokens} tokens hold no conversation: 0, or at least {MIN_CONTEXT}")
         return tokens
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if not _ADDRESS.fullmatch(url):
+            raise ValueError(f"{url!r} is no address such as https://chat.example.org")
+        return url.rstrip("/")
 
     @field_validator("tools")
     @classmethod

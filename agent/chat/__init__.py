@@ -17,14 +17,15 @@ from agent.http import pages
 _FOLDER = Path(__file__).parent / "static"
 
 
-def routes(*, asks_key: bool = False) -> list[web.RouteDef]:
+def routes(*, asks_key: bool = False, public_url: str | None = None) -> list[web.RouteDef]:
     """The routes of the pages and of the files that they load.
 
     asks_key: whether the API asks for a key, which `/connect` then names
+    public_url: the address that it names; None: as it was asked for
     """
     return [
         pages.page("/", _FOLDER / "index.html"),
-        connect.route(asks_key=asks_key),
+        connect.route(asks_key=asks_key, public_url=public_url),
         *pages.files("/chat", _FOLDER),
         *pages.shared_files(),
     ]

@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from agent.http import pages
+from agent.http.address import address_of
 
 KEY: Final = "your-key"  # what stands in a text where somebody puts an API key
 NO_KEY: Final = "none"  # where no key is asked for, as most clients will not do without one
@@ -45,16 +46,21 @@ def clients() -> list[Client]:
     return [Client.model_validate(each) for each in told["client"]]
 
 
-def route(*, asks_key: bool) -> web.RouteDef:
-    """The route of the page. asks_key: whether this server asks for API keys."""
+def route(*, asks_key: bool, public_url: str | None = None) -> web.RouteDef:
+    """The route of the page.
+
+    asks_key: whether this server asks for API keys
+    public_url: the address to be told; None: the one under which the page is asked for
+    """
     found, key = clients(), KEY if asks_key else NO_KEY
     around = (_FOLDER / "static" / "connect.html").read_text(encoding="utf-8")
     before, after = around.split("<!-- clients -->")
 
     async def show(request: web.Request) -> web.Response:
-        base = str(request.url.origin())
+        base = address_of(request, public_url)
         shown = "".join(_groups(found, base, key))
-        page = before.replace("{base}", escape(base)) + shown + after
+        asked = before.replace("{asked}", escape("" if public_url else base))
+        page = asked.replace("{base}", escape(base)) + shown + after
         return web.Response(text=page, content_type="text/html", headers=pages.HEADERS)
 
     return web.get("/connect", show)

@@ -31,7 +31,12 @@ _ABOUT: Final = About(
     },
     keys={
         "bearer": {"type": "http", "scheme": "bearer"},
-        "session": {"type": "apiKey", "in": "cookie", "name": "quickset_operator"},
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "quickset_operator_8322",
+            "description": "Named by the port of the console's address.",
+        },
     },
     meaning={
         401: "No operator key was given, or one that is not known here.",

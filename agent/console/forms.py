@@ -114,7 +114,14 @@ class Done(TypedDict):
 async def read(request: web.Request, form: type[Body], *, most_bytes: int = SMALL_BYTES) -> Body:
     """Check a JSON body. Raises: InvalidError, which names the parameter; TooLargeError."""
     if (request.content_length or 0) > most_bytes:
-        raise TooLargeError(f"the body is larger than {most_bytes} bytes: shorten it")
+        raise _too_large(most_bytes)
     if request.content_type != "application/json":
         raise InvalidError("send the body as application/json")
-    return read_form(form, await edge.read_body(request))
+    body = await edge.read_body(request)
+    if len(body) > most_bytes:  # it came packed, or without saying how long it is
+        raise _too_large(most_bytes)
+    return read_form(form, body)
+
+
+def _too_large(most_bytes: int) -> TooLargeError:
+    return TooLargeError(f"the body is larger than {most_bytes} bytes: shorten it")

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from agent.api.openai import ErrorBody
 from agent.api.operation import ANY_ERROR, Handler, Method, Operation
-from agent.console.access.access import COOKIE, Access
+from agent.console.access.access import Access, cookie_of
 from agent.console.access.admit import OPERATOR
 from agent.console.access.roles import Route, operations
 from agent.console.forms import (
@@ -176,19 +176,20 @@ class Write:
         asked = await read(request, LoginRequest)
         cookie = self._access.log_in(request, asked.key.strip())
         response.set_cookie(
-            COOKIE,
+            cookie_of(request),
             cookie,
             max_age=int(self._service.settings.session_s),
             httponly=True,
             samesite="Strict",
-            secure=request.secure,
+            # a proxy in front may end TLS: the page's own origin tells
+            secure=request.secure or request.headers.get("Origin", "").startswith("https://"),
         )
         return response
 
     async def _log_out(self, request: web.Request) -> web.Response:
         self._access.log_out(request)
         response = web.json_response({})
-        response.del_cookie(COOKIE)
+        response.del_cookie(cookie_of(request))
         return response
 
 

@@ -8,19 +8,45 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
 from agent.errors import InvalidError
 from agent.http.body import read_json
 
 _OF_TYPE: Final = "its type must be"
+_COLLECTIONS: Final = ("list", "tuple", "set", "frozenset", "dict")
+
+
+def _fail_fast(schema: Any) -> None:
+    """Mark every collection in pydantic's own form of what is checked."""
+    if isinstance(schema, dict):
+        if schema.get("type") in _COLLECTIONS:
+            schema["fail_fast"] = True
+        for part in schema.values():
+            _fail_fast(part)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            _fail_fast(part)
 
 
 class Form(BaseModel):
-    """Root of the bodies and their parts: strict types, unknown names ignored."""
+    """Root of the bodies and their parts: strict types, unknown names ignored.
+
+    Of a collection only the first item that is wrong is looked at, as only one error is told: a
+    small body, unpacked, has room for a million of them.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Make the checks of a form, which end at a collection's first error."""
+        schema = handler(source)
+        _fail_fast(schema)
+        return schema
 
 
 class Query(Form):

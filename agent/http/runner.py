@@ -2,10 +2,14 @@
 
 A request line, header or chunk that cannot be read never reaches the application and its
 middlewares; aiohttp answers it by a text of its own.
+
+Nobody takes all descriptors either: over so many connections, those make room that ask for nothing.
 """
 
 import asyncio
+import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +18,11 @@ from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 from agent.errors import InvalidError
 from agent.http.edge import error_response, undecodable
 
+# Until a connection that asks for nothing, or never ends what it began to ask, is closed: longer
+# than proxies keep one that they may use again (nginx, AWS and Google 60 s).
+KEEPALIVE_S = 75.0
+BACKLOG = 128  # connections taken up in one go, as asyncio does before it looks at any; its default
+TELL_S = 60.0  # between two words about it that there are too many
 _ENCODING = re.compile(r"\((\w+)\)")  # as aiohttp names the one that it misses a library for
 
 
@@ -22,6 +31,27 @@ class Runner(web.AppRunner):
 
     Its cleanup waits for what it cancels, so that nothing is recorded after it.
     """
+
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        most: int | None = None,
+        full: Callable[[], None] = lambda: None,
+        **kwargs: Any,
+    ) -> None:
+        """Take what is served.
+
+        most: connections at once; another one closes the oldest that asks for nothing, or is
+            closed itself; full: told of it, once a minute
+        """
+        super().__init__(app, **({"keepalive_timeout": KEEPALIVE_S} | kwargs))
+        self._most, self._full = most, full
+
+    @property
+    def backlog(self) -> int:
+        """How many connections may be taken up, each with a descriptor, before one makes room."""
+        return BACKLOG if self._most is None else max(min(BACKLOG, self._most // 4), 1)
 
     async def cleanup(self) -> None:
         server = self.server
@@ -33,6 +63,8 @@ class Runner(web.AppRunner):
         made = await super()._make_server()
         return _Server(
             made.request_handler,
+            most=self._most,
+            full=self._full,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             loop=made._loop,
@@ -41,9 +73,28 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, most: int | None, full: Callable[[], None], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.running: set[asyncio.Task[Any]] = set()  # of every connection that answers or waits
+        self._most, self._full, self._told_s = most, full, -math.inf
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if self._most is None or len(self._connections) <= self._most:
+            return
+        held = [each for each in self.connections if each.connected]
+        if len(held) > self._most:
+            idle = (each for each in held if isinstance(each, _Connection) and each.is_idle)
+            next(idle, handler).force_close()
+            self._tell()
+
+    def _tell(self) -> None:
+        now_s = self._loop.time()
+        if now_s - self._told_s >= TELL_S:
+            self._told_s = now_s
+            self._full()
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
@@ -51,6 +102,11 @@ class _Server(web.Server):
 
 class _Connection(web.RequestHandler):
     __slots__ = ()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it asks for nothing, or has not yet said all of what it asks for."""
+        return self._waiter is not None and not self._waiter.done()
 
     async def start(self) -> None:
         server, task = self._manager, asyncio.current_task()

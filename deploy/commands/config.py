@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deploy.commands.line.cells import printed
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
 from deploy.settings.load import InForce
@@ -33,7 +34,7 @@ def config(
     rows = [(name, shown(value), origin) for name, value, origin in in_force.rows()]
     if as_json:
         body = {name: {"value": value, "from": origin} for name, value, origin in rows}
-        typer.echo(json.dumps(body, indent=2))
+        typer.echo(printed(body))
         return
     table = Table("setting", "value", "from", box=None, pad_edge=False)
     for name, value, origin in rows:

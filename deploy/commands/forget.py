@@ -1,7 +1,6 @@
 """quickset forget: take back what a principal said, and say which versions it moved."""
 
 import getpass
-import json
 from datetime import datetime
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy.commands.line.cells import plain
+from deploy.commands.line.cells import plain, printed
 from deploy.commands.options import with_settings
 from deploy.operate import forget as forgetting
 from deploy.operate.forget import Report
@@ -55,7 +54,7 @@ def forget(
             chain = ledger.chain(session, now.version) if now else []
     standing = forgetting.versions_standing_on(report.influenced, [r.version for r in chain])
     if as_json:
-        typer.echo(json.dumps(report.as_json() | {"serving_stands_on": standing}, indent=2))
+        typer.echo(printed(report.as_json() | {"serving_stands_on": standing}))
         return
     for sentence in _told(report, settings):
         typer.echo(plain(sentence))

@@ -1,7 +1,6 @@
 """quickset keys: draw a key for an operator or a client, and print the setting that knows it."""
 
 import hashlib
-import json
 import re
 import secrets
 from typing import Annotated
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.settings import UNSTATED_ROLE, Role
+from deploy.commands.line.cells import printed
 from deploy.commands.options import with_settings
 from deploy.errors import SettingsError
 from deploy.settings.load import InForce
@@ -53,7 +53,7 @@ def new(
     digest = hashlib.sha256(key.encode()).hexdigest()
     if as_json:
         told = {"name": name, "key": key, "hash": digest, "role": None if client else role}
-        typer.echo(json.dumps(told, indent=2))
+        typer.echo(printed(told))
         return
     typer.echo(f"key      {key}")
     typer.echo("         it is shown this once; only its hash stands in the settings:\n")
@@ -74,7 +74,7 @@ def list_keys(in_force: InForce, as_json: Json = False) -> None:
     ]
     rows += [{"name": name, "role": "client", "hash": hash} for name, hash in agent.keys.items()]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(printed(rows))
         return
     table = Table("name", "role", "hash", box=None, pad_edge=False)
     for row in rows:

@@ -1,12 +1,12 @@
 """quickset learn: a generation now, whatever the learner's mode waits for."""
 
 import getpass
-import json
 import time
 from typing import Annotated
 
 import typer
 
+from deploy.commands.line.cells import printed
 from deploy.commands.options import with_settings
 from deploy.operate.history import existing_log
 from deploy.settings.load import InForce
@@ -30,6 +30,6 @@ def learn(
         audit = Audit.new(getpass.getuser(), reason, int(time.time() * 1000))
         order = order_learning(log, settings.learner.line, audit)
     if as_json:
-        typer.echo(json.dumps(order.model_dump(mode="json"), indent=2, ensure_ascii=False))
+        typer.echo(printed(order.model_dump(mode="json")))
         return
     typer.echo(f"the learner of {order.line} is to make one generation (order {order.id[:8]})")

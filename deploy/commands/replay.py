@@ -1,6 +1,5 @@
 """quickset replay: prove the served bits, or build a version that somebody never moved."""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from agent.settings import AgentSettings
-from deploy.commands.line.cells import plain
+from deploy.commands.line.cells import plain, printed
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError, RefusedError
 from deploy.operate.forget import principal_named
@@ -91,7 +90,7 @@ def _prove(settings: Settings, name: str, *, as_json: bool) -> None:
         raise ProofError(f"the agent serves {served} as {name}, the ledger gives {proof.sha256}")
     if as_json:
         body = {"version": name, "recipes": proof.recipes, "digest": proof.digest}
-        typer.echo(json.dumps(body | {"sha256": proof.sha256, "served": served}, indent=2))
+        typer.echo(printed(body | {"sha256": proof.sha256, "served": served}))
         return
     typer.echo(f"{name}: {proof.recipes} recipes from {base.name}, every digest as promised")
     typer.echo(f"integers {proof.digest}")
@@ -135,7 +134,7 @@ def _leave_out(
                 else rebuild.build_quick(store, builder, name, principals)
             )
     if as_json:
-        typer.echo(json.dumps(asdict(built), indent=2, ensure_ascii=False))
+        typer.echo(printed(asdict(built)))
     else:
         _tell_built(built)
 

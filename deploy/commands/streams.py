@@ -1,7 +1,6 @@
 """quickset streams: prepare the log and the store, see how they are, settle dead letters."""
 
 import getpass
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import plain
+from deploy.commands.line.cells import plain, printed
 from deploy.commands.line.watch import Json, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
@@ -61,7 +60,7 @@ def status(in_force: InForce, as_json: Json = False) -> None:
     if as_json:
         body = asdict(found)
         body["lags"] = [asdict(each) | {"lag": each.lag} for each in found.lags]
-        typer.echo(json.dumps(body, indent=2))
+        typer.echo(printed(body))
         return
     table = Table("topic", "partition", "end", "group", "read", "lag", box=None, pad_edge=False)
     for row in found.lags:

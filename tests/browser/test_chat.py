@@ -102,6 +102,31 @@ async def test_thumbs_go_to_the_feedback_api(chat_page: Page, agent: FakeAgent) 
     assert agent.feedback == [("chatcmpl-1", {"score": 1}), ("chatcmpl-1", {"score": 0})]
 
 
+async def test_a_verdict_is_of_all_parts_of_a_reply(chat_page: Page, agent: FakeAgent) -> None:
+    """What is taken back of a reply that went on is taken back of what it went on from, too."""
+    agent.scripts += [Script(["Half a "], finish="length"), Script(["sentence."])]
+    await say(chat_page, "Go")
+    bad = chat_page.get_by_role("button", name="Bad reply")
+    await bad.click()
+    await expect(bad).to_have_attribute("aria-pressed", "true")
+    await chat_page.get_by_role("button", name="Continue").click()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half a sentence.")
+    await expect(chat_page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    await bad.click()
+    await expect(bad).to_have_attribute("aria-pressed", "false")
+    await bad.click()
+    await chat_page.get_by_label("What should the reply have done?").fill("Be whole")
+    await chat_page.get_by_role("button", name="Teach").click()
+    await expect(chat_page.locator(".thanks")).to_contain_text("Thank you")
+    first, second = "chatcmpl-1", "chatcmpl-2"
+    assert agent.feedback == [
+        (first, {"score": -1}),
+        (first, {"score": 0}), (second, {"score": 0}),
+        (first, {"score": -1}), (second, {"score": -1}),
+        (first, {"score": -1}), (second, {"score": -1, "hint": "Be whole"}),
+    ]  # fmt: skip
+
+
 async def test_a_bad_reply_can_be_corrected(chat_page: Page, agent: FakeAgent) -> None:
     """The thumb counts at once; then the page asks what the reply should have done."""
     agent.scripts.append(Script(["Yes."]))

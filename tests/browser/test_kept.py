@@ -145,6 +145,26 @@ async def test_two_tabs_share_a_conversation(chat_page: Page, agent: FakeAgent) 
     await other.close()
 
 
+async def test_a_duplicated_tab_leaves_a_reply_to_its_original(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """It remembers all that the original does, and is not taken for it: nobody has left."""
+    pause = asyncio.Event()
+    agent.scripts.append(Script(["x", "y"], pause=pause))
+    await say(chat_page, "Go")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("x")
+    kept = await chat_page.evaluate("JSON.stringify({ ...sessionStorage })")
+    other = await chat_page.context.new_page()
+    await other.add_init_script(f"Object.assign(sessionStorage, {kept})")
+    await other.goto(chat_page.url)
+    await ready(other)
+    await expect(other.locator(".assistant .waiting")).to_have_text("Being written in another tab.")
+    await expect(other.locator(".problem:visible")).to_have_count(0)
+    pause.set()
+    await expect(other.locator(".assistant .text")).to_have_text("xy")
+    await other.close()
+
+
 async def test_a_verdict_leaves_the_text_of_another_tab_alone(
     chat_page: Page, agent: FakeAgent
 ) -> None:

@@ -9,6 +9,9 @@ MARKDOWN = [
     ("plain", "<p>plain</p>"),
     ("a\nb\n\nc", "<p>a<br>b</p><p>c</p>"),
     ("# Title\ntext", "<h3>Title</h3><p>text</p>"),
+    ("## a # b ##\n# a#b###\n# ###", "<h4>a # b</h4><h3>a#b</h3><h3></h3>"),
+    ("# a\u2028b\n- a\u2028b\n> a\u2028b",
+     "<h3>a\u2028b</h3><ul><li>a\u2028b</li></ul><blockquote><p>a\u2028b</p></blockquote>"),
     ("**bold** and *it* and _it_ and `code`",
      "<p><strong>bold</strong> and <em>it</em> and <em>it</em> and <code>code</code></p>"),
     ("snake_case_name and 2*3*4", "<p>snake_case_name and 2*3*4</p>"),
@@ -57,6 +60,33 @@ HEAVY = [
     "_a" * 10_000, "1. " * 7_000, "https://" * 2_500, "\n" * 20_000, "   - x\n" * 3_000,
     "|" * 10_000 + "\n-" + " " * 9_000 + "|x", "|-" * 10_000, "a|b\n-|-\n" * 2_500,
 ]  # fmt: skip
+
+# How a line may begin, of what it is long, and how it ends: no two parts of a pattern may share the
+# long one, nor may its end make them try every way to.
+LONG_LINES = [
+    (head, fill, tail)
+    for head in ("", "#", "# ", "# a", "- ", "-", "1. ", "> ", ">", "| a", "|\n|", "|\n|-", "```")
+    for fill in (" ", "\t", "#", "\u2028", "-", "*", "_", "`", " #", "# ", "- ", "a ")
+    for tail in ("", "b", "\u2028c", "b\u2028c", " |")
+]
+
+
+async def test_no_line_takes_longer_than_it_is_long(chat_page: Page) -> None:
+    """Of whatever it is made: what is slow here would be minutes, and again after each reload."""
+    took_ms = await chat_page.evaluate(
+        """async (lines) => {
+            const { render } = await import("/chat/markdown.js");
+            return lines.map(([head, fill, tail]) => {
+                const line = head + fill.repeat(50_000) + tail;
+                const began = performance.now();
+                render(line);
+                return performance.now() - began;
+            });
+        }""",
+        LONG_LINES,
+    )
+    slowest = max(zip(took_ms, LONG_LINES, strict=True))
+    assert slowest[0] < 2000, slowest[1]
 
 
 async def test_no_text_makes_the_page_slow(chat_page: Page) -> None:

@@ -21,6 +21,7 @@ from agent.api.openai import ErrorBody
 from agent.api.operation import Operation
 from agent.api.serve import SERVICE, admit
 from agent.http import edge
+from agent.http.address import address_of
 from agent.http.links import Link
 from agent.turn.recorder import Rating
 
@@ -55,11 +56,12 @@ async def make_link(request: web.Request) -> web.Response:
     service, response_id = request.app[SERVICE], request.match_info["response_id"]
     principal = admit(request)
     asked = read_link(await edge.read_body(request))
+    base = address_of(request, service.settings.public_url)
     service.ids.session(response_id, principal=principal)
     await service.stored.prove_not_deleted(response_id)
     link = Link(response_id, principal, int(time.time()) + asked.expires_in_s)
-    url = request.url.origin().with_path(PATH.format(link=service.links.sign(link)))
-    return web.json_response(link_of(link, str(url)))
+    url = base + PATH.format(link=service.links.sign(link))
+    return web.json_response(link_of(link, url))
 
 
 _ONE = "/feedback/{response_id}"

@@ -1,14 +1,14 @@
 // The page /connect: puts in the address under which this browser reaches the server (a proxy in
-// front may have another than the server knows), and copies.
+// front may have another than the server knows) unless settings name it, and copies.
 
 import { byId, toClipboard } from "./dom.js";
 
 const COPIED_MS = 2000; // as long as a button says that it has copied
 
-const { base } = document.body.dataset;
-if (base !== location.origin) {
+const { asked } = document.body.dataset;
+if (asked && asked !== location.origin) {
   for (const code of document.querySelectorAll("code")) {
-    code.textContent = code.textContent.replaceAll(base, location.origin);
+    code.textContent = code.textContent.replaceAll(asked, location.origin);
   }
 }
 for (const button of document.querySelectorAll(".copy-code")) {

@@ -1,9 +1,9 @@
 // A conversation as a tree of messages, one path of which is shown: an edited question or a second
 // reply is a branch beside the first, and nothing that was said is lost.
 //
-// A message is {id, conversation, parent, at, role, content}; of a reply also {response, version,
-// finish, failed, score, hint, comment, dropped, calls, served, pair, voted, writer: {tab, at}}; of a tool's result
-// also {call}.
+// A message is {id, conversation, parent, at, role, content}; of a reply also {response, earlier (the
+// responses that it went on from), version, finish, failed, score, hint, comment, dropped, calls,
+// served, pair, voted, writer: {tab, at}}; of a tool's result also {call}.
 // Knows nothing of the page or of the network.
 
 import { newId } from "./ids.js";

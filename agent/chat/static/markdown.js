@@ -20,12 +20,14 @@ const INLINE = new RegExp(
   "g",
 );
 
-const BULLET = /^(\s*)[-*+]\s+(.*)$/;
-const NUMBER = /^(\s*)(\d{1,9})[.)]\s+(.*)$/;
-const HEADING = /^(#{1,6})\s+(.*?)\s*#*$/;
+// s: in what stands behind white space are line ends of other kinds than \n, too, and (?=\S|$) leaves one
+// way to part the two; else a line of them would take its length squared.
+const BULLET = /^(\s*)[-*+]\s+(?=\S|$)(.*)$/s;
+const NUMBER = /^(\s*)(\d{1,9})[.)]\s+(?=\S|$)(.*)$/s;
+const HEADING = /^(#{1,6})\s+(?=\S|$)(.*)$/s;
 const RULE = /^\s*([-*_])\s*(?:\1\s*){2,}$/;
 const FENCE = /^\s*(`{3,}(?=[^`]*$)|~{3,})\s*([\w+#.-]{0,20})/; // backticks later in the line: code in a sentence
-const QUOTE = /^\s*>\s?(.*)$/;
+const QUOTE = /^\s*>\s?(.*)$/s;
 
 /** Turn Markdown into nodes. */
 export function render(text) {
@@ -67,7 +69,14 @@ function closes(line, mark) {
 
 function heading(line, at, out) {
   const [, marks, text] = HEADING.exec(line);
-  return append(out, element(`h${Math.min(marks.length + 2, 5)}`, inline(text)), at + 1);
+  return append(out, element(`h${Math.min(marks.length + 2, 5)}`, inline(closed(text))), at + 1);
+}
+
+/** The text of a heading without the marks that may stand behind it. */
+function closed(text) {
+  let end = text.trimEnd().length;
+  while (text[end - 1] === "#") end -= 1;
+  return text.slice(0, end).trimEnd();
 }
 
 function quote(lines, start, out, depth) {

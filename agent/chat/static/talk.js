@@ -93,7 +93,10 @@ export class Talk {
   }
 
   async #judge(conversation, message, said) {
-    await feedback(message.response, said, this.page.options.key);
+    const { key } = this.page.options;
+    // what is said of a reply holds for all of it; a wish is taught once
+    for (const part of message.earlier ?? []) await feedback(part, { score: said.score }, key);
+    await feedback(message.response, said, key);
     await conversation.judge(message, { hint: undefined, comment: undefined, ...said, rated: Date.now() });
     this.page.notes.expect();
   }
@@ -214,6 +217,7 @@ export class Talk {
 
   #take(event, message, view) {
     if (event.id) {
+      if (message.response) (message.earlier ??= []).push(message.response); // it goes on
       Object.assign(message, { response: event.id, version: event.version, dropped: event.dropped });
       this.page.answered(message);
     }

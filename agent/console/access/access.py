@@ -10,6 +10,7 @@ enough for it; a program's request carries the key anyway.
 """
 
 import hmac
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -98,7 +99,7 @@ class Access:
         if bearer.startswith("Bearer "):
             name = self._name_of(bearer.removeprefix("Bearer "), of_address(request.remote))
             return Operator(name, self._roles[name], browser=False)
-        session = self._open(request.cookies.get(COOKIE, ""))
+        session = self._open(request.cookies.get(cookie_of(request), ""))
         if session is None:
             raise KeyRefusedError("log in with an operator key, or send it as bearer")
         if RENEWAL_HEADER not in request.headers and request.path != LISTENS:
@@ -171,7 +172,7 @@ class Access:
 
     def log_out(self, request: web.Request) -> None:
         """End the session of a request's cookie."""
-        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
+        self._sessions.pop(request.cookies.get(cookie_of(request), ""), None)
 
     def count_refusal(self, why: str) -> None:
         """Count a request that is not let in. why: a few words that are a label of the metric."""
@@ -219,6 +220,12 @@ class Access:
         if not is_loopback(name) and name != self._host:
             self.count_refusal("origin")
             raise ForbiddenError(f"open the console as http://{self._host}:PORT, not as {name}")
+
+
+def cookie_of(request: web.Request) -> str:
+    """Name the cookie of a console, by its port: a browser sends it to every port of a name."""
+    port = re.search(r":([0-9]{1,5})$", request.host)
+    return f"{COOKIE}_{port[1]}" if port else COOKIE
 
 
 def _equal(given: str, known: str) -> bool:

@@ -1,8 +1,9 @@
 """Cells of the tables that commands print: times, figures, names and what people say."""
 
+import json
 import re
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -29,6 +30,15 @@ def escaped(body: str) -> str:
     "a \u009b31m b"
     """
     return _ORDERS.sub(lambda order: f"\\u{ord(order[0]):04x}", body)
+
+
+def printed(value: Any, *, indent: int | None = 2) -> str:
+    r"""Return what is known as JSON for a terminal or a program: legible, and nothing steers.
+
+    >>> print(printed(["für \x9b31m b"], indent=None))
+    ["für \u009b31m b"]
+    """
+    return escaped(json.dumps(value, ensure_ascii=False, indent=indent))
 
 
 def moment(unix_ms: int) -> str:

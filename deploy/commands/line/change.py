@@ -1,6 +1,5 @@
 """quickset versions change: what a version changed of its parent, layer by layer."""
 
-import json
 from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -9,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.line.cells import printed
 from deploy.commands.line.watch import Json
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
@@ -33,7 +33,7 @@ def change(
     path = f"/api/versions/{quote(name, safe='')}/change"
     told = call(in_force.settings.agent, "GET", path)
     if as_json:
-        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        typer.echo(printed(told))
         return
     Console().print(_table(told) if told["tensors"] else "nothing: it has no parent")
 

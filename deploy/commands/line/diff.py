@@ -1,6 +1,5 @@
 """quickset versions diff: the same prompts answered by two versions, side by side."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import plain
+from deploy.commands.line.cells import plain, printed
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
 from deploy.operate.history import is_number
@@ -52,7 +51,7 @@ def diff(
     asked = [*(prompt or ()), *(_lines(file) if file else ())] or list(PROMPTS)
     told = _compared(in_force, _version(a), _version(b), asked, max_tokens)
     if as_json:
-        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        typer.echo(printed(told))
         return
     console, same = Console(), 0
     for pair in told["answers"]:

@@ -1,6 +1,5 @@
 """quickset lessons: what complaints became, and which versions learned it."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import moment, plain
+from deploy.commands.line.cells import moment, plain, printed
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
@@ -48,7 +47,7 @@ def show(
     with store_session(settings.streams) as session:
         found = find_lesson(session, settings.learner.line, turn)
     if as_json:
-        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        typer.echo(printed(asdict(found)))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _told(found):

@@ -1,11 +1,11 @@
 """quickset reset: the off switch; back to the base model, bit for bit, and proved to be."""
 
 import getpass
-import json
 from typing import Annotated, Any
 
 import typer
 
+from deploy.commands.line.cells import printed
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError
 from deploy.operate.history import existing_log
@@ -39,7 +39,7 @@ def reset(
         typer.confirm(f"Take all that the line {line} has learned out of service?", abort=True)
     told = _reset(in_force, reason, keep_learning=keep_learning)
     if as_json:
-        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        typer.echo(printed(told))
     else:
         _tell(line, told)
     if told["served"] is not None and not told["equal"]:

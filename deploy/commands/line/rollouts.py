@@ -1,7 +1,6 @@
 """quickset rollouts: what is on trial, why it isn't promoted yet, every change, and the verbs."""
 
 import getpass
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import moment, plain
+from deploy.commands.line.cells import moment, plain, printed
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
 from deploy.operate.history import store_session
@@ -101,7 +100,7 @@ def _use(in_force: InForce, verb: Verb, reason: str, seq: int | None, *, as_json
         expected_seq=seq,
     )
     if as_json:
-        typer.echo(json.dumps(change.model_dump(mode="json"), indent=2, ensure_ascii=False))
+        typer.echo(printed(change.model_dump(mode="json")))
         return
     if change.candidate is None:
         typer.echo(f"change {change.seq} of {change.line}: {change.verb}, {change.version} serves")

@@ -1,6 +1,5 @@
 """quickset safety map: which units of the model refuse, which are of use, and which never move."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.line.cells import printed
 from deploy.commands.options import with_settings
 from deploy.operate import unit_picture
 from deploy.settings.load import InForce, Settings
@@ -49,7 +49,7 @@ def map_(
     if picture is not None:
         unit_picture.draw(drawn.body, picture)
     if as_json:
-        typer.echo(json.dumps({"digest": drawn.digest} | drawn.body, ensure_ascii=False))
+        typer.echo(printed({"digest": drawn.digest} | drawn.body, indent=None))
         return
     _tell(drawn, picture, in_force.settings.learner.line, in_force.origin("learner.freeze"))
 

@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deploy.commands.line.cells import SHORT_NAME, moment, plain, signed
+from deploy.commands.line.cells import SHORT_NAME, moment, plain, printed, signed
 from deploy.commands.line.change import change
 from deploy.commands.line.diff import diff
 from deploy.commands.line.generations import generations, safety
@@ -92,7 +92,7 @@ def show(
             "generation": _generation(found),
             "moved_by": [{"principal": name, "share": share} for name, share in movers],
         }
-        typer.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+        typer.echo(printed(whole))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     told = [*_told(found, recipe, way), *_moved(movers), *_effective(found), *_gate(found)]

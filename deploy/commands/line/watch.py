@@ -1,6 +1,5 @@
 """How a view is printed: as a table or as JSON, once, or again whenever it changes."""
 
-import json
 import time
 from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
@@ -8,7 +7,7 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 from rich.console import Console, RenderableType
 
-from deploy.commands.line.cells import escaped
+from deploy.commands.line.cells import printed
 
 MOST: Final = 1_000_000  # rows; more than fits a memory is a slip of the key
 WATCH_S: Final = 2.0  # a person looks; what decides anything reads the log itself
@@ -39,11 +38,11 @@ def tell(
     console, told = Console(markup=False, emoji=False), ""  # names stay what they are
     while True:
         found = read()
-        body = json.dumps(as_body(found), ensure_ascii=False, indent=None if watch else 2)
+        body = printed(as_body(found), indent=None if watch else 2)
         if body != told:
             told = body
             if as_json:
-                typer.echo(escaped(body))
+                typer.echo(body)
             else:
                 if watch:
                     console.clear()  # nothing where it is no terminal

@@ -128,6 +128,18 @@ async def test_a_link_rates_without_a_key(start_api: StartApi) -> None:
     assert (bad.status, "choose one of the buttons" in await bad.text()) == (400, True)
 
 
+async def test_a_link_names_the_address_that_others_reach(start_api: StartApi) -> None:
+    """The one of the settings, as a proxy may end TLS; else the one that is asked, if it is one."""
+    api: Api = await start_api(public_url="https://chat.example.org/ai/")
+    made = await (await api.client.post(f"{await rated(api)}/link", data=b"")).json()
+    assert made["url"].startswith("https://chat.example.org/ai/rate/")
+    api = await start_api()
+    url = f"{await rated(api)}/link"
+    for host in ("localhost:99999", "localhost:b"):
+        bad = await api.client.post(url, data=b"", headers={"Host": host})
+        assert (await error_of(bad, 400))["code"] == "host_invalid"
+
+
 async def test_what_a_link_cannot_keep_is_told_and_comes_back(start_api: StartApi) -> None:
     """Nothing is cut in silence: the form says why, and has the words that were typed."""
     key = {"ann": hashlib.sha256(b"ann").hexdigest()}

@@ -57,6 +57,20 @@ async def test_the_page_holds_no_inline_script_or_style(client: Client) -> None:
     assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:", html)
 
 
+async def test_the_page_connect_names_the_address_that_others_reach() -> None:
+    """That of the settings, which its script leaves as it is; else the one that is asked."""
+    for public, name in (
+        ("https://chat.example.org", "https://chat.example.org"),
+        (None, "http://x"),
+    ):
+        app = web.Application()
+        app.add_routes(chat.routes(public_url=public))
+        async with TestClient(TestServer(app)) as client:
+            html = await (await client.get("/connect", headers={"Host": "x"})).text()
+        assert f"<code>{name}/v1</code>" in html
+        assert f'data-asked="{"" if public else name}"' in html
+
+
 async def test_no_path_leads_out_of_the_folder(client: Client) -> None:
     """Only named files have routes, so an invented path is 404."""
     for path in ("/chat/../__init__.py", "/chat/%2e%2e/__init__.py", "/static/", "/chat/x.js"):

@@ -86,6 +86,17 @@ async def log_in(client: Client, key: str = "open sesame") -> int:
     return response.status
 
 
+def named(client: Client) -> str:
+    """The name of the console's cookie."""
+    return f"{COOKIE}_{client.port}"
+
+
+def held(client: Client) -> str:
+    """The cookie that the browser has."""
+    jar = client.session.cookie_jar.filter_cookies(client.make_url("/"))
+    return jar[named(client)].value
+
+
 async def csrf(client: Client) -> str:
     """Read the page's token."""
     token: str = (await (await client.get("/operator/session")).json())["csrf"]
@@ -122,6 +133,34 @@ async def test_login_opens_a_session_that_scripts_cannot_read(keyed: Client) -> 
     assert (await (await keyed.get("/operator/session")).json())["operator"] == "anna"
 
 
+async def test_consoles_of_one_name_have_cookies_of_their_own(keyed: Client) -> None:
+    """A browser sends a cookie to every port of a name: to log in here logs nobody out there."""
+    names = set[str]()
+    for host in ("ops:8322", "ops:8422", "ops", "[::1]:8322", "[::1]"):
+        response = await keyed.post(
+            "/operator/session", json={"key": "open sesame"}, headers={"Host": host}
+        )
+        name, _, value = response.headers["Set-Cookie"].partition("=")
+        names.add(name)
+        cookie = {"Host": host, "Cookie": f"{name}={value.partition(';')[0]}"}
+        assert (await keyed.get("/operator/session", headers=cookie)).status == 200
+        keyed.session.cookie_jar.clear()
+        elsewhere = {**cookie, "Host": "ops:1"}
+        assert (await keyed.get("/operator/session", headers=elsewhere)).status == 401
+    assert names == {COOKIE, f"{COOKIE}_8322", f"{COOKIE}_8422"}
+
+
+@pytest.mark.parametrize(("scheme", "secure"), [("https", True), ("http", False)])
+async def test_a_cookie_of_a_page_of_tls_is_secure(
+    keyed: Client, scheme: str, secure: bool
+) -> None:
+    """Also where a proxy ends it, and asks us without."""
+    headers = {"Host": "ops", "Origin": f"{scheme}://ops"}
+    response = await keyed.post("/operator/session", json={"key": "let me in"}, headers=headers)
+    assert response.status == 200
+    assert ("Secure" in response.headers["Set-Cookie"]) is secure
+
+
 async def test_a_wrong_key_opens_nothing(keyed: Client) -> None:
     """A wrong key is 401 and sets no session."""
     assert await log_in(keyed, "open barley") == 401
@@ -156,7 +195,7 @@ async def test_a_session_ends_after_a_day_and_at_logout(keyed: Client, clock: Cl
     clock.now_s += 1
     assert (await keyed.get("/operator/state")).status == 401
     await log_in(keyed)
-    cookie = {COOKIE: keyed.session.cookie_jar.filter_cookies(keyed.make_url("/"))[COOKIE].value}
+    cookie = {named(keyed): held(keyed)}
     headers = {"Origin": origin(keyed), "X-CSRF-Token": await csrf(keyed)}
     assert (await keyed.delete("/operator/session", headers=headers)).status == 200
     assert (await keyed.get("/operator/state", cookies=cookie)).status == 401
@@ -280,11 +319,11 @@ async def test_logging_out_ends_the_stream(keyed: Client) -> None:
 async def test_a_second_login_ends_the_session_before_it(keyed: Client) -> None:
     """A browser has one session; the old cookie opens nothing any more."""
     await log_in(keyed)
-    old = keyed.session.cookie_jar.filter_cookies(keyed.make_url("/"))[COOKIE].value
+    old = held(keyed)
     await log_in(keyed, "let me in")
     assert (await (await keyed.get("/operator/session")).json())["role"] == "admin"
     keyed.session.cookie_jar.clear()
-    assert (await keyed.get("/operator/state", cookies={COOKIE: old})).status == 401
+    assert (await keyed.get("/operator/state", cookies={named(keyed): old})).status == 401
 
 
 async def test_promoting_to_all_asks_for_the_key_again(

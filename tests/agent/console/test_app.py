@@ -1,6 +1,7 @@
 """The console's HTTP: sections, digest, rollback, and what it does without a store."""
 
 import asyncio
+import gzip
 import json
 import socket
 import time
@@ -421,6 +422,18 @@ async def test_a_body_that_is_no_json_is_refused(client: Client, body: bytes) ->
 async def test_an_oversized_body_is_refused(client: Client) -> None:
     """A body over the limit is 413, not read to its end."""
     response = await client.post("/operator/lines/main/rollback", json={"reason": "x" * 100_000})
+    assert response.status == 413
+
+
+async def test_a_body_is_not_larger_for_being_packed(client: Client) -> None:
+    """What it says of its length is of what it is packed into."""
+    packed = gzip.compress(json.dumps({"reason": "x", "y": "x" * 100_000}).encode())
+    assert len(packed) < 1000
+    response = await client.post(
+        "/operator/lines/main/rollback",
+        data=packed,
+        headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    )
     assert response.status == 413
 
 

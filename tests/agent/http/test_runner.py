@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -135,6 +136,88 @@ async def test_a_body_that_says_to_be_too_large_is_refused_before_it_comes(
     writer.close()
     assert head.startswith(b"HTTP/1.1 413")
     assert json.loads(body)["error"]["code"] == "request_too_large"
+
+
+@asynccontextmanager
+async def small(**kwargs: Any) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """An application with few connections; its port, and what its stream at /long ends by."""
+    end = asyncio.Event()
+
+    async def long(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"begun ")
+        await end.wait()
+        await response.write(b"ended")
+        return response
+
+    app = web.Application(middlewares=[answer_errors()])
+    app.add_routes([web.get("/", hello), web.get("/long", long)])
+    runner = Runner(app, handler_cancellation=True, access_log=None, **kwargs)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1], end
+    await runner.cleanup()
+
+
+async def test_connections_that_ask_for_nothing_make_room() -> None:
+    """The oldest first; a stream goes on, others are answered, and it is told once in a while."""
+    told = list[str]()
+    async with small(most=4, full=lambda: told.append("full")) as (port, end):
+        stream, asking = await asyncio.open_connection("127.0.0.1", port)
+        asking.write(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+        await stream.readuntil(b"begun ")
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for _, writer in idle:
+            writer.write(b"GET / HTTP/1.1\r\nX: ")
+        for _ in range(3):
+            good = await send(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert json.loads(good[1]) == {"said": "hello"}
+        assert told == ["full"]
+        assert await asyncio.wait_for(idle[0][0].read(), 5) == b""
+        end.set()
+        await asyncio.wait_for(stream.readuntil(b"ended"), 5)
+        for _, writer in [*idle, (stream, asking)]:
+            writer.close()
+
+
+@pytest.mark.parametrize(("most", "backlog"), [(None, 128), (4096, 128), (128, 32), (1, 1)])
+def test_few_descriptors_are_not_taken_up_in_one_go(most: int | None, backlog: int) -> None:
+    """Files must have some left until connections make room."""
+    assert Runner(web.Application(), most=most).backlog == backlog
+
+
+async def test_where_all_ask_for_something_the_next_waits_outside() -> None:
+    """No reply is cut for a connection that comes after it."""
+    async with small(most=2) as (port, end):
+        streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for reader, writer in streams:
+            writer.write(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"begun ")
+        late, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await asyncio.wait_for(late.read(), 5) == b""
+        writer.close()
+        end.set()
+        for reader, writer in streams:
+            await asyncio.wait_for(reader.readuntil(b"ended"), 5)
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\nHost: x\r\n\r\nG"]
+)
+async def test_a_request_that_never_comes_whole_ends(head: bytes) -> None:
+    """Its connection is closed, at the first request and after one; a stream is none of these."""
+    async with small(keepalive_timeout=0.3) as (port, end):
+        stream, asking = await asyncio.open_connection("127.0.0.1", port)
+        asking.write(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        await asyncio.wait_for(reader.read(), 10)
+        end.set()
+        await asyncio.wait_for(stream.readuntil(b"ended"), 5)
+        for each in (writer, asking):
+            each.close()
 
 
 async def test_the_end_waits_for_what_it_cancels() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import string
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import typer
 from rich.text import Text
 from sqlmodel import select
 
+from deploy.commands.line import cells
 from deploy.commands.line.watch import tell
 from deploy.operate.history import find_version, versions
 from streams.log import dead_letters
@@ -123,11 +125,17 @@ def test_what_people_say_steers_no_terminal(
         out += run("streams", "dead-letters", "show", name[1], *home, capsys=capsys)[1]
     assert "\ufffd" in out
     assert not set(out) & (set(ORDERS) - set(string.printable))
-    if command.endswith(("list", "turns")):
-        code, out, err = run(*command.split(), "--json", "--home", str(learned.home), capsys=capsys)
-        assert (code, err) == (0, "")
-        assert not set(out) & (set(ORDERS) - set(string.printable))
-        assert ORDERS[:-1] in str_of(json.loads(out))
+    code, out, err = run(*command.split(), "--json", "--home", str(learned.home), capsys=capsys)
+    assert (code, err) == (0, "")
+    assert not set(out) & (set(ORDERS) - set(string.printable))
+    assert ORDERS[:-1] in str_of(json.loads(out))
+
+
+def test_json_is_printed_in_one_way() -> None:
+    """In which nothing steers a terminal, whatever command is written next."""
+    folder = Path(cells.__file__).parents[1]
+    for file in folder.rglob("*.py"):
+        assert not re.search(r"echo\(\s*json\.", file.read_text(encoding="utf-8")), file.name
 
 
 def str_of(value: Any) -> str:

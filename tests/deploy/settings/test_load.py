@@ -338,6 +338,25 @@ def test_public_console_is_allowed_with_keys(tmp_path: Path) -> None:
     assert read(tmp_path, toml).settings.agent.console_host == "0.0.0.0"
 
 
+@pytest.mark.parametrize(
+    "url", ["http://x", "https://chat.example.org:8443/a/b", "http://[::1]:8321", "https://x/"]
+)
+def test_an_address_for_others_is_taken(tmp_path: Path, url: str) -> None:
+    """Without a slash at its end, as paths are put behind it."""
+    found = read(tmp_path, f'[agent]\npublic_url = "{url}"').settings.agent.public_url
+    assert found == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "chat.example.org", "ftp://x", "http://", "https://u@x", "https://x?y", "https://x/#y",
+     "https://x:port", "https://x y", "javascript://x"],
+)  # fmt: skip
+def test_an_address_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
+    """It would stand in every link to feedback."""
+    assert "agent.public_url" in fault(tmp_path, f'[agent]\npublic_url = "{url}"')
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda file: file.stem)
 def test_every_example_is_good(example: Path) -> None:
     """Every settings file that we ship is read without a fault."""
@@ -350,6 +369,7 @@ def test_every_example_is_good(example: Path) -> None:
     [
         ("agent.drain_s", "1e308"),
         ("agent.drain_s", "nan"),
+        ("agent.keep_alive_s", "31"),
         ("learner.kl_budget", "inf"),
         ("learner.turns_per_generation", "9" * 23),
         ("learner.uses", "9" * 15),
