@@ -27,6 +27,7 @@ from streams.model.open import BaseModel
 from streams.open import open_log
 from streams.records import (
     Candidate,
+    Feedback,
     Forgotten,
     Mask,
     Message,
@@ -390,6 +391,39 @@ def test_an_operators_rollback_wins_and_is_followed(school: School) -> None:
     assert school.step()
     second = school.generations()[1]
     assert (second.parent, second.seq) == (school.base.name, 3)
+
+
+def test_what_was_taken_back_is_tried_again_only_when_somebody_says_so(school: School) -> None:
+    """A rating that is taken back judges nothing anew; one that is given does."""
+
+    def rates(score: int, turn_id: str, **more: Any) -> None:
+        school.clock.now_s += 1
+        at_ms = int(school.clock() * 1000)
+        given = Feedback(
+            id=f"f{at_ms}", turn_id=turn_id, line="main", principal="alice", session="s",
+            score=score, created_ms=at_ms, **more,
+        )  # fmt: skip
+        school.say(given, topic="feedback")
+
+    def states() -> set[tuple[str, int, int | None]]:
+        rows = [row for row in school.rows(TurnRow) if row.id in ("a", "b")]
+        return {(row.state, row.uses, row.score) for row in rows}
+
+    for name in ("a", "b"):
+        school.corrected(name)
+        rates(-1, name)
+    school.step()
+    child = school.generations()[0].child
+    assert child is not None
+    school.rollback(seq=2, version=school.base.name, previous=child)
+    for name in ("a", "b"):
+        rates(0, name, withdrawn=True)
+    assert not school.step()
+    assert states() == {("closed", 1, -1)}
+    rates(-1, "a")
+    rates(-1, "b")
+    assert school.step()
+    assert states() == {("judged", 2, -1)}
 
 
 def test_nothing_is_planned_while_a_candidate_is_on_trial(school: School) -> None:
