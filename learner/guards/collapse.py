@@ -18,6 +18,7 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from learner.batch.plan import next_row, unfinished
+from learner.judges.rows import intrinsic
 from learner.rollout import claims
 from learner.settings import LearnerSettings
 from streams.line import verbs
@@ -31,11 +32,9 @@ from streams.store import outbox
 from streams.store.lease import Writing
 from streams.store.states import RELEASED, WITHDRAWN
 from streams.store.store import Store
-from streams.store.tables import GenerationRow, JudgementRow
+from streams.store.tables import GenerationRow
 from streams.wire import id_of
 
-# Sources of rewards that nobody outside the model has given.
-INTRINSIC: Final = ("model",)
 # Versions that are looked at; two halves of two are the least that has a trend.
 WINDOW: Final = 6
 _LEAST: Final = 4
@@ -104,7 +103,7 @@ def seen_of(session: Session, line: Line) -> list[Seen]:
         )
         .order_by(col(GenerationRow.number))
     ).all()
-    found = [(row, _reward(session, row.turn_ids)) for row in rows]
+    found = [(row, intrinsic(session, row.turn_ids)) for row in rows]
     return [
         Seen(str(row.child), row.parent, reward, signals_of(row.gate))
         for row, reward in found
@@ -126,15 +125,6 @@ def signals_of(gate: Mapping[str, Any]) -> dict[str, float]:
             found[row["probe"]] = own["value"]
         found |= {name: own[name] for name in ("length", "entropy") if own.get(name) is not None}
     return found
-
-
-def _reward(session: Session, turn_ids: Sequence[str]) -> float | None:
-    """Return the mean of the intrinsic judgements of some turns; None: there are none."""
-    query = select(JudgementRow.score).where(
-        col(JudgementRow.turn_id).in_(turn_ids), col(JudgementRow.source).in_(INTRINSIC)
-    )
-    scores = session.exec(query).all()
-    return fmean(scores) if scores else None
 
 
 def obstacle(session: Session, line: str) -> str | None:
