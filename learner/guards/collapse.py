@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from learner.batch.plan import next_row, unfinished
+from learner.batch.plan import REWARDS, next_row, unfinished
 from learner.judges.rows import intrinsic
 from learner.rollout import claims
 from learner.settings import LearnerSettings
@@ -103,7 +103,7 @@ def seen_of(session: Session, line: Line) -> list[Seen]:
         )
         .order_by(col(GenerationRow.number))
     ).all()
-    found = [(row, intrinsic(session, row.turn_ids)) for row in rows]
+    found = [(row, _reward(session, row)) for row in rows]
     return [
         Seen(str(row.child), row.parent, reward, signals_of(row.gate))
         for row, reward in found
@@ -125,6 +125,17 @@ def signals_of(gate: Mapping[str, Any]) -> dict[str, float]:
             found[row["probe"]] = own["value"]
         found |= {name: own[name] for name in ("length", "entropy") if own.get(name) is not None}
     return found
+
+
+def _reward(session: Session, row: GenerationRow) -> float | None:
+    """Return the mean of the intrinsic rewards that a generation learned from; None: of none.
+
+    Of an older build's plan it is not known what had been said by then: what has been by now.
+    """
+    if REWARDS in row.horizon:
+        reward: float | None = row.horizon[REWARDS]
+        return reward
+    return intrinsic(session, row.turn_ids)
 
 
 def obstacle(session: Session, line: str) -> str | None:

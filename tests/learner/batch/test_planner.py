@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from learner.batch import standing, window
-from learner.batch.plan import RENEWS, next_plan
+from learner.batch.plan import RENEWS, REWARDS, next_plan
+from learner.judges.slow.later import WAITING
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings
 from streams.line.line import Line
@@ -281,6 +282,26 @@ def test_a_wish_that_follows_a_thumb_is_learned_at_once() -> None:
         here.until(here.now_ms + 60_000)
         assert [row.batch[0]["hint"] for row in here.planned] == [None, "Answer like a pirate."]
         assert here.waits[-1].num_fresh == 0
+
+
+def test_a_plan_notes_what_a_model_has_said_of_its_turns_by_then() -> None:
+    """The guard against collapse looks back on it; what is said later is no part of it."""
+    with planner() as here:
+        ids = [here.judge("strong") for _ in range(4)]
+        for id, score in zip(ids, (-1, 0, 0, 0), strict=True):
+            waits = score == 0
+            with here.store.transaction() as session:
+                session.add(
+                    JudgementRow(
+                        id=f"model {id}", turn_id=id, principal="p", source="model", score=score,
+                        confidence=0.0 if waits else 0.6, evidence=WAITING if waits else "votes",
+                        created_ms=here.now_ms,
+                    )
+                )  # fmt: skip
+        here.until(here.now_ms + 40_000)
+        assert len(here.planned) > 1
+        noted = {(ids[0] in row.turn_ids, row.horizon[REWARDS]) for row in here.planned}
+        assert noted - {(False, None)} == {(True, -1.0)}
 
 
 def test_the_same_word_again_starts_nothing() -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlmodel import Session, select
 
 from agent.watch.safety import watched
+from learner.batch.plan import REWARDS
 from learner.guards.collapse import Guard, Seen, collapsing, guard, obstacle, seen_of
 from learner.judges.slow.later import WAITING
 from learner.settings import LearnerSettings
@@ -177,6 +178,21 @@ def test_what_waits_for_its_judge_is_no_reward(store: Store) -> None:
             waits.confidence, waits.evidence = 0.0, WAITING
             session.add(waits)
         assert [each.version for each in seen_of(session, line)] == ["v3", "v4"]
+        assert guard(session, line, LearnerSettings(), RolloutSettings(), now_ms=9) is None
+
+
+def test_an_answer_that_came_after_the_plan_is_no_reward_of_it(store: Store) -> None:
+    """Its version did not learn from it: what the plan notes counts, nothing included."""
+    line = Line("main", ("v0", "v1", "v2", "v3", "v4"), 4)
+    noted = {1: 0.2, 2: None, 3: 0.25, 4: 0.3}
+    with store.transaction() as session:
+        write(session, "model")
+        for number, reward in noted.items():
+            row = session.get_one(GenerationRow, f"g{number}")
+            row.horizon = {REWARDS: reward}
+            session.add(row)
+        found = {each.version: each.reward for each in seen_of(session, line)}
+        assert found == {"v1": 0.2, "v3": 0.25, "v4": 0.3}
         assert guard(session, line, LearnerSettings(), RolloutSettings(), now_ms=9) is None
 
 
