@@ -543,6 +543,37 @@ def test_a_plan_whose_parent_was_taken_back_is_void(
     assert child in again.generations()[1].reason
 
 
+def test_a_correction_whose_plan_was_given_up_is_learned_all_the_same(
+    school: School, tmp_path: Path, backend: Backend, tiny_mask: Mask
+) -> None:
+    """Nothing was scored of it, so it is as fresh as before: alone, it makes a version."""
+
+    def crash() -> None:
+        raise KeyboardInterrupt
+
+    school.corrected("a")
+    school.clock.now_s += 11
+    assert school.step()
+    child = school.generations()[0].child
+    assert child is not None
+    assert not school.step()
+    school.corrected("b", version=child)
+    school.clock.now_s += 11
+    school.pauses.append(crash)
+    with pytest.raises(KeyboardInterrupt):
+        school.step()
+    school.learner.close()
+    school.rollback(seq=2, version=school.base.name, previous=child)
+    again = open_school(tmp_path, school.base, tiny_mask, backend, start=2)
+    assert again.step()
+    assert [row.state for row in again.generations()] == ["released", "void"]
+    assert {row.id: (row.state, row.uses) for row in again.rows(TurnRow)}["b"] == ("judged", 0)
+    again.clock.now_s += 11
+    assert again.step()
+    third = again.generations()[-1]
+    assert (third.parent, third.state, third.turn_ids) == (school.base.name, "released", ["b"])
+
+
 @pytest.mark.parametrize("learns_again", [False, True])
 def test_what_a_crash_interrupted_is_held_after_a_reset(
     school: School, tmp_path: Path, backend: Backend, tiny_mask: Mask, learns_again: bool
