@@ -23,6 +23,7 @@ from learner.errors import FAULTS
 from learner.forget import store as forget
 from learner.judges.judge import SURE
 from learner.lessons import notes
+from learner.lessons.unlearned import unlearned
 from learner.link import chores, clients, conversation, follow, rows
 from learner.link.conversation import Following, Link
 from learner.link.layers import Layer
@@ -157,7 +158,7 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
         case Deletion() if record.line == rules.line:
             forget.delete_turn(session, record, taken_ms=entry.time_ms)
         case Rollout():
-            claims.project(session, record)
+            _take_rollout(session, record, rules)
         case Recipe():
             ledger.append(session, record, created_ms=entry.time_ms)
         case Mask():
@@ -168,6 +169,12 @@ def _use(session: Session, record: Record, entry: Entry, rules: Rules) -> None:
             notes.removed(session, record)
         case _:
             pass  # of another line: its own learner's; a candidate: what agents build ahead
+
+
+def _take_rollout(session: Session, rollout: Rollout, rules: Rules) -> None:
+    """Note a change of the line, and what it takes back of notes."""
+    if claims.project(session, rollout) and rules.notes is not None:
+        unlearned(session, rollout, rules.notes)
 
 
 def _is_forgotten(entry: Entry, moments: Moments) -> bool:

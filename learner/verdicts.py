@@ -52,7 +52,7 @@ def judge(session: Session, row: TurnRow, evidence: Evidence, rules: Rules) -> N
     asked = [each for each in rules.judges if isinstance(evidence, each.reads)]
     given = [judgement for each in asked if (judgement := each.judge(turn, evidence)) is not None]
     if given:
-        _note(session, row, given, rules)
+        _note(session, row, given, rules, anew=True)
 
 
 def judge_unseen(session: Session, row: TurnRow, turn: Turn, rules: Rules) -> None:
@@ -95,16 +95,22 @@ def drop_verdicts(session: Session, row: TurnRow, rules: Rules) -> None:
 
 
 def _settle(
-    session: Session, row: TurnRow, rules: Rules, *, given: Sequence[Judgement] | None = None
+    session: Session,
+    row: TurnRow,
+    rules: Rules,
+    *,
+    given: Sequence[Judgement] | None = None,
+    anew: bool = False,
 ) -> None:
     """Let a turn be what all its judgements come to, its lesson and the lesson's note included.
 
     given: all of them, where they have been read already
+    anew: whether somebody has said something of it just now
     """
     before = row.lesson
     if given is None:
         given = judgements_of(session, [row])[row.id]
-    verdict = standing.settle(session, row, given=given)
+    verdict = standing.settle(session, row, given=given, anew=anew)
     if row.state == UNTRAINED:
         return
     if not row.strength:
@@ -211,10 +217,20 @@ def judge_early_feedback(session: Session, row: TurnRow, turn: Turn, rules: Rule
         judge(session, row, feedback, rules)
 
 
-def _note(session: Session, row: TurnRow, judgements: Sequence[Judgement], rules: Rules) -> None:
-    """Keep judgements, let the turn be what all of them come to, and publish them."""
+def _note(
+    session: Session,
+    row: TurnRow,
+    judgements: Sequence[Judgement],
+    rules: Rules,
+    *,
+    anew: bool = False,
+) -> None:
+    """Keep judgements, let the turn be what all of them come to, and publish them.
+
+    anew: whether they are of what somebody has said just now
+    """
     given = keep(session, row, judgements)
-    _settle(session, row, rules, given=given)
+    _settle(session, row, rules, given=given, anew=anew)
     for judgement in judgements:
         outbox.put(session, "judgements", row.session, judgement, line=row.line)
 

@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from learner.batch import choose, wait, window
 from learner.batch.choose import Conditions, JudgedTurn
+from learner.judges.rows import intrinsic
 from learner.settings import LearnerSettings, group_of
 from learner.trust import clusters, crowd, manner, people, shares
 from streams.line.line import Line
@@ -29,6 +30,8 @@ RESTS: Final = "rests"
 RENEWS: Final = "renews"
 # The key that says that it kept a place for the turn that a generation waits for.
 SEATS: Final = "seats"
+# The key for the mean of what no one outside the model said of the batch; null: nothing was said.
+REWARDS: Final = "rewards"
 MOST: Final = 4  # one turn each: more would cost what a generation does
 NOBODY: Final = crowd.Crowd(active=0, days={}, oldest_days=0.0)
 
@@ -198,6 +201,7 @@ def _row(
     row.turn_ids = [item["turn_id"] for item in batch]
     row.batch = list(batch)
     row.reward = sum(item["score"] for item in batch) / len(batch)
+    row.horizon |= {REWARDS: intrinsic(session, row.turn_ids)}
     return row
 
 

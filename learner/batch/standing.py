@@ -1,7 +1,8 @@
 """What a judged turn is worth to the planner, kept with its row: strength, wish, why it is out.
 
 Worked out anew from all judgements whenever one is added or taken away, so that the row says what
-they say, in whatever order they came.
+they say, in whatever order they came. Only a turn whose version was taken back stays closed until
+somebody says something of it again.
 
 Knows nothing of generations.
 """
@@ -17,6 +18,9 @@ from learner.judges.slow.later import WAITING
 from learner.trust.agreed import wish_key
 from streams.records import Judgement
 from streams.store.states import (
+    ASKED_AGAIN,
+    CLOSED,
+    IDLE,
     JUDGED,
     LINKED,
     OPEN,
@@ -34,11 +38,16 @@ _FINAL: Final = (USED_UP, STALE)
 
 
 def settle(
-    session: Session, row: TurnRow, *, given: Sequence[Judgement] | None = None
+    session: Session,
+    row: TurnRow,
+    *,
+    given: Sequence[Judgement] | None = None,
+    anew: bool = False,
 ) -> Verdict | None:
     """Set a turn's state, score, strength and reason to what its judgements come to, and return it.
 
     given: all of them, where they have been read already
+    anew: whether somebody has said something of the turn just now
     returns: None where nobody has judged it
     """
     if given is None:
@@ -52,7 +61,7 @@ def settle(
         row.strength = verdict.confidence if verdict.teaches and whole else 0.0
         row.score = verdict.score if whole else None
         row.wish = wish_of(row, verdict) if row.strength else None
-    if row.state != UNTRAINED:
+    if row.state != UNTRAINED and (anew or not _is_withdrawn(row)):
         _settle_state(row, judged=bool(given))
     session.add(row)
     return verdict
@@ -104,6 +113,14 @@ def _is_whole(row: TurnRow, verdict: Verdict) -> bool:
     """Whether a reply may teach; of one that was cut at its length a hint may alone."""
     at_length = row.record.get("finish_reason") == "length"
     return arrived(row) and (not at_length or verdict.hint is not None)
+
+
+def _is_withdrawn(row: TurnRow) -> bool:
+    """Whether a version that had learned from a turn was taken back since (learner.rollout.claims).
+
+    Other closed turns have never been judged.
+    """
+    return row.state == CLOSED and row.reason not in (IDLE, ASKED_AGAIN)
 
 
 def _settle_state(row: TurnRow, *, judged: bool) -> None:

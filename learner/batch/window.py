@@ -32,6 +32,9 @@ LOOKED_AT: Final = 1024
 # So many generations are looked back on for what one has learned from a turn, the newest first: one
 # that was used before all of them is hardly within max_staleness.
 LOOKED_BACK: Final = 64
+# The key of a generation's horizon that says that nothing was scored, since its parent had been
+# taken back by then: no turn of it was used.
+UNTRIED: Final = "untried"
 
 _STRONG: Final[Any] = col(TurnRow.strength) >= SURE
 # What asks for something else; of rows of older builds that is not known.
@@ -114,10 +117,11 @@ def _renewed(session: Session, line: str, turns: Sequence[JudgedTurn]) -> list[J
     used = {turn.turn_id: turn for turn in turns if turn.uses and turn.asks}
     if not used:
         return list(turns)
-    newest = select(GenerationRow.batch).where(GenerationRow.line == line)
+    newest = select(GenerationRow.batch, GenerationRow.horizon).where(GenerationRow.line == line)
+    newest = newest.order_by(col(GenerationRow.number).desc()).limit(LOOKED_BACK)
     renewed: set[str] = set()
-    for batch in session.exec(newest.order_by(col(GenerationRow.number).desc()).limit(LOOKED_BACK)):
-        for item in batch:
+    for batch, horizon in session.exec(newest):
+        for item in () if UNTRIED in horizon else batch:
             turn = used.pop(item["turn_id"], None)
             if turn is not None and not _is_as_judged(item, turn.verdict):
                 renewed.add(turn.turn_id)

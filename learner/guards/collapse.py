@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from learner.batch.plan import next_row, unfinished
+from learner.batch.plan import REWARDS, next_row, unfinished
+from learner.judges.rows import intrinsic
 from learner.rollout import claims
 from learner.settings import LearnerSettings
 from streams.line import verbs
@@ -31,11 +32,9 @@ from streams.store import outbox
 from streams.store.lease import Writing
 from streams.store.states import RELEASED, WITHDRAWN
 from streams.store.store import Store
-from streams.store.tables import GenerationRow, JudgementRow
+from streams.store.tables import GenerationRow
 from streams.wire import id_of
 
-# Sources of rewards that nobody outside the model has given.
-INTRINSIC: Final = ("model",)
 # Versions that are looked at; two halves of two are the least that has a trend.
 WINDOW: Final = 6
 _LEAST: Final = 4
@@ -104,7 +103,7 @@ def seen_of(session: Session, line: Line) -> list[Seen]:
         )
         .order_by(col(GenerationRow.number))
     ).all()
-    found = [(row, _reward(session, row.turn_ids)) for row in rows]
+    found = [(row, _reward(session, row)) for row in rows]
     return [
         Seen(str(row.child), row.parent, reward, signals_of(row.gate))
         for row, reward in found
@@ -128,13 +127,15 @@ def signals_of(gate: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _reward(session: Session, turn_ids: Sequence[str]) -> float | None:
-    """Return the mean of the intrinsic judgements of some turns; None: there are none."""
-    query = select(JudgementRow.score).where(
-        col(JudgementRow.turn_id).in_(turn_ids), col(JudgementRow.source).in_(INTRINSIC)
-    )
-    scores = session.exec(query).all()
-    return fmean(scores) if scores else None
+def _reward(session: Session, row: GenerationRow) -> float | None:
+    """Return the mean of the intrinsic rewards that a generation learned from; None: of none.
+
+    Of an older build's plan it is not known what had been said by then: what has been by now.
+    """
+    if REWARDS in row.horizon:
+        reward: float | None = row.horizon[REWARDS]
+        return reward
+    return intrinsic(session, row.turn_ids)
 
 
 def obstacle(session: Session, line: str) -> str | None:

@@ -1,11 +1,17 @@
 """Keeps judgements in the store, and reads them."""
 
 from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import Final
 
 from sqlmodel import Session, col, select
 
+from learner.judges.slow.later import WAITING
 from streams.records import Judgement
 from streams.store.tables import JudgementRow, TurnRow
+
+# Sources of rewards that nobody outside the model has given.
+INTRINSIC: Final = ("model",)
 
 
 def judgements_of(session: Session, turns: Iterable[TurnRow]) -> dict[str, list[Judgement]]:
@@ -16,6 +22,20 @@ def judgements_of(session: Session, turns: Iterable[TurnRow]) -> dict[str, list[
     for row in session.exec(rows):
         found[row.turn_id].append(_judgement(row, known[row.turn_id]))
     return found
+
+
+def intrinsic(session: Session, turn_ids: Iterable[str]) -> float | None:
+    """Return the mean of the intrinsic judgements of some turns, −1..1; None: there are none.
+
+    What waits for its judge is no judgement.
+    """
+    query = select(JudgementRow.score).where(
+        col(JudgementRow.turn_id).in_(list(turn_ids)),
+        col(JudgementRow.source).in_(INTRINSIC),
+        JudgementRow.evidence != WAITING,
+    )
+    scores = session.exec(query).all()
+    return fmean(scores) if scores else None
 
 
 def keep(session: Session, turn: TurnRow, judgements: Sequence[Judgement]) -> list[Judgement]:

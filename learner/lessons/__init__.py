@@ -1,4 +1,4 @@
 """4 batch: what each person wishes of a line, and whether learning it has helped.
 
-For others: assign, learned, lessons, notes, review.
+For others: assign, learned, lessons, notes, review, unlearned.
 """

@@ -4,7 +4,7 @@ Whatever it decides is worked out from the store; kept here is only what was loo
 that nothing is looked at twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sqlmodel import Session
@@ -97,13 +97,21 @@ class Lessons:
         Each version is asked once. The next step of the loop publishes.
         """
         serving = parts.serving
-        if parts.rules.notes is None or serving.name == self._measured or not serving.chain:
+        if parts.rules.notes is None or serving.name == self._measured:
             return
-        with parts.store.reading() as session:
-            measured = to_measure(session, self._settings.line, serving, self._settings)
-        gone = needless(measured, serving, self._settings, backend=parts.backend, pause=pause)
-        if gone:
-            with writing() as session:
-                for note in gone:
-                    notes.retire(session, note, version=len(serving.chain), moment=serving.name)
+        if serving.chain:
+            with parts.store.reading() as session:
+                measured = to_measure(session, self._settings.line, serving, self._settings)
+            gone = needless(measured, serving, self._settings, backend=parts.backend, pause=pause)
+            self._retire(gone, serving, writing)
         self._measured = serving.name
+
+    def _retire(self, gone: Sequence[str], serving: Serving, writing: Writing) -> None:
+        """Retire notes, unless another version has come to serve since they were measured."""
+        if not gone:
+            return
+        with writing() as session:
+            line = claims.line_now(session, Line(self._settings.line, (serving.base.name,)))
+            moment = f"{serving.name} at {line.seq}"
+            for note in gone if line.version == serving.name else ():
+                notes.retire(session, note, version=len(serving.chain), moment=moment)

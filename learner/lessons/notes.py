@@ -169,7 +169,7 @@ def consider(
         return
     note.text, note.version = text, None
     _change(session, note, "active", row.id)
-    _make_room(session, note, lesson, rules)
+    _make_room(session, note, rules)
 
 
 def taken_away(session: Session, lesson: str, *, turn_id: str) -> None:
@@ -223,21 +223,45 @@ def retire(session: Session, id: str, *, version: int, moment: str) -> None:
         _change(session, row, "retired", moment)
 
 
-def _make_room(session: Session, note: NoteRow, lesson: LessonRow, rules: NoteRules) -> None:
+def act_again(session: Session, note: NoteRow, rules: NoteRules, *, moment: str) -> None:
+    """Put a retired note back into prompts, as what serves does not hold what it says any more.
+
+    It is gone instead where nobody complains of it any more, a note that came since contradicts it,
+    or there is no room.
+
+    moment: what names this change among others of the note
+    """
+    others, wished = _active_beside(session, note), _wished(session, note)
+    complained = select(TurnRow.id).where(TurnRow.lesson == note.lesson).limit(1)
+    against = any(opposes(wished, _wished(session, other)) for other in others)
+    has_room = len(others) < rules.most and not against
+    acts = has_room and session.exec(complained).first() is not None
+    note.version = None
+    _change(session, note, "active" if acts else "removed", moment)
+
+
+def _make_room(session: Session, note: NoteRow, rules: NoteRules) -> None:
     """Take away what contradicts a new note, and the oldest that are too many."""
+    wished = _wished(session, note)
+    for place, other in enumerate(_active_beside(session, note)):
+        if place + 1 >= rules.most or opposes(wished, _wished(session, other)):
+            _change(session, other, "removed", note.id)
+
+
+def _active_beside(session: Session, note: NoteRow) -> Sequence[NoteRow]:
+    """Read the other notes that act on the same person, the newest first."""
     theirs = select(NoteRow).where(
         NoteRow.line == note.line,
         NoteRow.principal == note.principal,
         NoteRow.state == "active",
         NoteRow.id != note.id,
     )
-    others = session.exec(theirs.order_by(col(NoteRow.created_ms).desc(), NoteRow.id)).all()
-    wished = [Direction(*each) for each in lesson.wished]
-    for place, other in enumerate(others):
-        its = session.get(LessonRow, other.lesson)
-        against = its is not None and opposes(wished, [Direction(*each) for each in its.wished])
-        if against or place + 1 >= rules.most:
-            _change(session, other, "removed", note.id)
+    return session.exec(theirs.order_by(col(NoteRow.created_ms).desc(), NoteRow.id)).all()
+
+
+def _wished(session: Session, note: NoteRow) -> list[Direction]:
+    lesson = session.get(LessonRow, note.lesson)
+    return [Direction(*each) for each in lesson.wished] if lesson is not None else []
 
 
 def _change(session: Session, row: NoteRow, state: NoteState, moment: str) -> None:

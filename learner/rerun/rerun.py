@@ -14,7 +14,8 @@ runs everything that is due. Hence
 
 An operator's rollback is repeated at its place: back to the newest version that was made no later
 than the one that the first run went back to. So are a reset, and that it is learned again. What an
-operator promoted is not: it is said.
+operator promoted is not: it is said. A plan that the first run gave up untried, because its parent
+had been taken back meanwhile, is given up here as well.
 
 Writes nothing but to its own home. Knows nothing of how its result is kept.
 """
@@ -31,6 +32,7 @@ from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.assembly import assemble
 from learner.batch.plan import RENEWS, SEATS
+from learner.batch.window import UNTRIED
 from learner.loop import Learner
 from learner.parts import Parts
 from learner.rerun.first_run import History, place_of, settings_of
@@ -39,7 +41,7 @@ from learner.rollout.release import Report
 from learner.safety.gate import Gate
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
-from learner.update.generation import Outcome, recorded
+from learner.update.generation import Outcome, orphaned, recorded
 from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.masks import keep_mask
@@ -121,6 +123,7 @@ class _Run:
         self._settings: LearnerSettings | None = None
         # whether the build of the plan in hand did so
         self._renews = self._seats = not history.plans
+        self._untried = False  # whether the plan in hand was given up before it was tried
         self._learner: Learner | None = None
         self.recalled = 0
 
@@ -131,7 +134,9 @@ class _Run:
         self._rest(settings, before=plan.number)
         self._now_ms = plan.planned_ms
         self._know(plan.horizon, settings)
+        self._untried = UNTRIED in plan.horizon
         self._step(settings, number=plan.number)
+        self._untried = False
 
     def _become(self, *, renews: bool, seats: bool) -> None:
         """Plan from now on as the build did that made the next plan."""
@@ -268,7 +273,9 @@ class _Run:
         )
 
     def _recall(self, planned: GenerationRow, serving: Serving) -> Outcome | None:
-        """Look up what a plan came to the first time, if it is the same plan."""
+        """Look up what a plan came to the first time, if it is the same plan, or was not tried."""
+        if self._untried:
+            return orphaned(planned.parent)
         row = self._known.get(planned.key)
         recipe = self._history.recipes.get(str(row.child)) if row is not None else None
         if row is None or recipe is None:

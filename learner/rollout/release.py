@@ -3,7 +3,8 @@
 A child that passes the gate is released: its recipe goes to the ledger and to the log, with the
 rollout that claims the next place in the line, for a promotion or for a trial. One that does not is
 held: its recipe is kept in the ledger, and the line goes on from the parent. A generation without a
-child is void. In each case every turn of the batch has scored one generation more.
+child is void. In each case every turn of the batch has scored one generation more, but where the
+parent was taken back before anything was scored: nobody's word is lost by that.
 """
 
 import json
@@ -14,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from kernels.model.forward import Decoder
 from learner.batch.rewriting.teacher import Target
+from learner.batch.window import UNTRIED
 from learner.rollout import claims
 from learner.update.generation import Outcome
 from streams.line import ledger
@@ -80,10 +82,10 @@ def commit(
             announce(session, row, None)
         return row
     _describe(row, outcome, report, now_ms)
-    for turn in session.exec(select(TurnRow).where(col(TurnRow.id).in_(row.turn_ids))):
-        turn.uses += 1
-        turn.target = targets.get(turn.id, turn.target)
-        session.add(turn)
+    if outcome.tried:
+        _count_uses(session, row, targets)
+    else:
+        row.horizon = row.horizon | {UNTRIED: True}
     if outcome.child is not None and report is not None:
         recipe = outcome.child.recipe
         ledger.append(session, recipe, created_ms=now_ms)
@@ -98,6 +100,13 @@ def commit(
     session.add(row)
     session.flush()
     return row
+
+
+def _count_uses(session: Session, row: GenerationRow, targets: Mapping[str, Target]) -> None:
+    for turn in session.exec(select(TurnRow).where(col(TurnRow.id).in_(row.turn_ids))):
+        turn.uses += 1
+        turn.target = targets.get(turn.id, turn.target)
+        session.add(turn)
 
 
 def _entry(

@@ -20,7 +20,7 @@ from learner.parts import Parts
 from learner.rollout import release
 from learner.steps.spans import Spans
 from learner.steps.writer import Writer
-from learner.update.generation import Outcome, run_generation, void
+from learner.update.generation import Outcome, orphaned, run_generation
 from streams.line.line import Line
 from streams.store.tables import GenerationRow, TurnRow
 
@@ -61,7 +61,7 @@ class Trainer:
         """Score the population and build the child."""
         parts = self._parts
         if generation.parent != parts.serving.name:  # a crash, and a rollback before the restart
-            return void(f"its parent {generation.parent} does not serve any more"), {}
+            return orphaned(generation.parent), {}
         rows = self._turns(generation.turn_ids)
         teacher = Teacher(parts.serving, parts.settings, parts.backend, self._pause)
         targets: Mapping[str, Target] = {}
@@ -80,7 +80,7 @@ class Trainer:
             evaluator=parts.evaluator,
             anchors=parts.anchors,
         )
-        return outcome, targets
+        return outcome, targets if outcome.tried else {}
 
     def _ask_gate(self, generation: GenerationRow, outcome: Outcome) -> release.Report | None:
         if outcome.child is None:

@@ -57,11 +57,17 @@ class Outcome:
     kl: float | None = None  # child from parent, nats a token
     gain: float | None = None  # the child's fitness over its parent's, on the same lessons
     apart: float | None = None  # child from base on prompts of the bank, nats a token
+    tried: bool = True  # False: nothing was looked at, so its turns have scored nothing
 
 
-def void(reason: str) -> Outcome:
+def void(reason: str, *, tried: bool = True) -> Outcome:
     """Return the outcome of a generation that could not be scored."""
-    return Outcome(np.zeros((0, 0)), (), 0.0, 0.0, reason=reason)
+    return Outcome(np.zeros((0, 0)), (), 0.0, 0.0, reason=reason, tried=tried)
+
+
+def orphaned(parent: str) -> Outcome:
+    """Return the outcome of a generation whose parent was taken back before it was begun."""
+    return void(f"its parent {parent} does not serve any more", tried=False)
 
 
 def recorded(row: GenerationRow, recipe: Recipe, serving: Serving) -> Outcome:

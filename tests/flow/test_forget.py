@@ -1,6 +1,7 @@
 """Somebody is forgotten, and a version is built that they never moved; an operator promotes it."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from streams.store.store import open_store
 from streams.store.tables import GenerationRow
 from tests.flow.conftest import SETTINGS, Common, LearnerHome, Stack
 from tests.flow.conversations import NOW_S, conversation
+from tests.flow.crashes import Boundaries, KilledError
 from tests.flow.test_loop import served_from
 
 LONG = pytest.mark.slow
@@ -423,6 +425,41 @@ def test_exact_repeats_a_reset_and_what_follows_it(stack: Stack, common: Common)
     assert built.version == serving(never)
     assert chain_of(met, built.version) == chain_of(never, serving(never))
     assert not any("is not repeated" in note for note in built.notes)
+
+
+@dataclass
+class UntilPlanned(Boundaries):
+    """Ends a process as soon as it has planned something."""
+
+    home: LearnerHome | None = None
+
+    def boundary(self, name: str) -> None:
+        """Pass a boundary, or end at it."""
+        if name == "after a commit" and self.home and "planned" in states(self.home):
+            raise KilledError(name)
+
+
+@pytest.mark.slow
+def test_exact_gives_up_what_the_first_run_gave_up(tmp_path: Path, common: Common) -> None:
+    """Cid's wish was planned on what an operator took back before it was tried, and learned later.
+
+    With nobody left out who moved anything, every version comes out as it was.
+    """
+    learner = learner_home(
+        tmp_path / "home", common, [BOB], turns_per_generation=1, uses=1, pairs=2
+    )
+    learner.learn()
+    say(learner, [CID], first=5)
+    with pytest.raises(KilledError):
+        learner.learn(UntilPlanned(home=learner))
+    append_rollback(learner.streams, "main", who="op", reason="worse")
+    learner.learn()
+    assert states(learner) == ["released", "void", "released"]
+    said = conversation(learner.base, 9, "And then?", ANN)
+    learner.say(("turns", each) for each in said)
+    assert learner.learn() == 0
+    with pytest.raises(ProofError, match="never moved"):
+        exact(learner, ANN)
 
 
 def reset(learner: LearnerHome) -> None:

@@ -27,6 +27,7 @@ from streams.model.open import BaseModel
 from streams.open import open_log
 from streams.records import (
     Candidate,
+    Feedback,
     Forgotten,
     Mask,
     Message,
@@ -392,6 +393,39 @@ def test_an_operators_rollback_wins_and_is_followed(school: School) -> None:
     assert (second.parent, second.seq) == (school.base.name, 3)
 
 
+def test_what_was_taken_back_is_tried_again_only_when_somebody_says_so(school: School) -> None:
+    """A rating that is taken back judges nothing anew; one that is given does."""
+
+    def rates(score: int, turn_id: str, **more: Any) -> None:
+        school.clock.now_s += 1
+        at_ms = int(school.clock() * 1000)
+        given = Feedback(
+            id=f"f{at_ms}", turn_id=turn_id, line="main", principal="alice", session="s",
+            score=score, created_ms=at_ms, **more,
+        )  # fmt: skip
+        school.say(given, topic="feedback")
+
+    def states() -> set[tuple[str, int, int | None]]:
+        rows = [row for row in school.rows(TurnRow) if row.id in ("a", "b")]
+        return {(row.state, row.uses, row.score) for row in rows}
+
+    for name in ("a", "b"):
+        school.corrected(name)
+        rates(-1, name)
+    school.step()
+    child = school.generations()[0].child
+    assert child is not None
+    school.rollback(seq=2, version=school.base.name, previous=child)
+    for name in ("a", "b"):
+        rates(0, name, withdrawn=True)
+    assert not school.step()
+    assert states() == {("closed", 1, -1)}
+    rates(-1, "a")
+    rates(-1, "b")
+    assert school.step()
+    assert states() == {("judged", 2, -1)}
+
+
 def test_nothing_is_planned_while_a_candidate_is_on_trial(school: School) -> None:
     """What comes of the trial may be the parent of the next generation: it is waited for."""
     line = Line("main", (school.base.name,))
@@ -507,6 +541,37 @@ def test_a_plan_whose_parent_was_taken_back_is_void(
     assert again.step()
     assert again.generations()[1].state == "void"
     assert child in again.generations()[1].reason
+
+
+def test_a_correction_whose_plan_was_given_up_is_learned_all_the_same(
+    school: School, tmp_path: Path, backend: Backend, tiny_mask: Mask
+) -> None:
+    """Nothing was scored of it, so it is as fresh as before: alone, it makes a version."""
+
+    def crash() -> None:
+        raise KeyboardInterrupt
+
+    school.corrected("a")
+    school.clock.now_s += 11
+    assert school.step()
+    child = school.generations()[0].child
+    assert child is not None
+    assert not school.step()
+    school.corrected("b", version=child)
+    school.clock.now_s += 11
+    school.pauses.append(crash)
+    with pytest.raises(KeyboardInterrupt):
+        school.step()
+    school.learner.close()
+    school.rollback(seq=2, version=school.base.name, previous=child)
+    again = open_school(tmp_path, school.base, tiny_mask, backend, start=2)
+    assert again.step()
+    assert [row.state for row in again.generations()] == ["released", "void"]
+    assert {row.id: (row.state, row.uses) for row in again.rows(TurnRow)}["b"] == ("judged", 0)
+    again.clock.now_s += 11
+    assert again.step()
+    third = again.generations()[-1]
+    assert (third.parent, third.state, third.turn_ids) == (school.base.name, "released", ["b"])
 
 
 @pytest.mark.parametrize("learns_again", [False, True])

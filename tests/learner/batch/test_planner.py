@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from learner.batch import standing, window
-from learner.batch.plan import RENEWS, SEATS, next_plan
+from learner.batch.plan import RENEWS, REWARDS, SEATS, next_plan
+from learner.batch.window import UNTRIED
+from learner.judges.slow.later import WAITING
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings
 from streams.line.line import Line
 from streams.settings import StreamsSettings
-from streams.store.states import RELEASED
+from streams.store.states import RELEASED, VOID
 from streams.store.store import Store, open_store
 from streams.store.tables import GenerationRow, JudgementRow, PlannerRow, RecipeRow, TurnRow
 from tests.learner.turns import said, turn
@@ -281,6 +283,43 @@ def test_a_wish_that_follows_a_thumb_is_learned_at_once() -> None:
         here.until(here.now_ms + 60_000)
         assert [row.batch[0]["hint"] for row in here.planned] == [None, "Answer like a pirate."]
         assert here.waits[-1].num_fresh == 0
+
+
+def test_another_word_is_learned_though_its_plan_was_given_up() -> None:
+    """Where the parent was taken back before anything was scored, nobody has learned it."""
+    with planner() as here:
+        id = here.judge("complaint")
+        here.until(here.now_ms + 30_000)
+        here.judge_again(id, hint="Answer like a pirate.")
+        while len(here.planned) < 2:
+            here.until(here.now_ms + STEP_MS)
+        row = here.planned[-1]
+        with here.store.transaction() as session:
+            row.state, row.horizon = VOID, row.horizon | {UNTRIED: True}
+            session.merge(row)
+        here.until(here.now_ms + 30_000)
+        hints = [row.batch[0]["hint"] for row in here.planned]
+        assert hints == [None, "Answer like a pirate.", "Answer like a pirate."]
+
+
+def test_a_plan_notes_what_a_model_has_said_of_its_turns_by_then() -> None:
+    """The guard against collapse looks back on it; what is said later is no part of it."""
+    with planner() as here:
+        ids = [here.judge("strong") for _ in range(4)]
+        for id, score in zip(ids, (-1, 0, 0, 0), strict=True):
+            waits = score == 0
+            with here.store.transaction() as session:
+                session.add(
+                    JudgementRow(
+                        id=f"model {id}", turn_id=id, principal="p", source="model", score=score,
+                        confidence=0.0 if waits else 0.6, evidence=WAITING if waits else "votes",
+                        created_ms=here.now_ms,
+                    )
+                )  # fmt: skip
+        here.until(here.now_ms + 40_000)
+        assert len(here.planned) > 1
+        noted = {(ids[0] in row.turn_ids, row.horizon[REWARDS]) for row in here.planned}
+        assert noted - {(False, None)} == {(True, -1.0)}
 
 
 def test_the_same_word_again_starts_nothing() -> None:

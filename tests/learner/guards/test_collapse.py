@@ -9,7 +9,9 @@ import pytest
 from sqlmodel import Session, select
 
 from agent.watch.safety import watched
-from learner.guards.collapse import Guard, Seen, collapsing, guard, obstacle
+from learner.batch.plan import REWARDS
+from learner.guards.collapse import Guard, Seen, collapsing, guard, obstacle, seen_of
+from learner.judges.slow.later import WAITING
 from learner.settings import LearnerSettings
 from streams.errors import StoreUnavailableError
 from streams.line.line import Line
@@ -164,6 +166,34 @@ def test_a_store_that_fails_hides_no_collapse(store: Store) -> None:
     assert looks.look(store, store.transaction, line, now_ms=9) is None
     with store.reading() as session:
         assert len(session.exec(select(OutboxRow)).all()) == 1
+
+
+def test_what_waits_for_its_judge_is_no_reward(store: Store) -> None:
+    """Two versions of which nothing was said yet, and two of praise, are no rise."""
+    line = Line("main", ("v0", "v1", "v2", "v3", "v4"), 4)
+    with store.transaction() as session:
+        write(session, "model")
+        for number in (1, 2):
+            waits = session.get_one(JudgementRow, f"j{number}")
+            waits.confidence, waits.evidence = 0.0, WAITING
+            session.add(waits)
+        assert [each.version for each in seen_of(session, line)] == ["v3", "v4"]
+        assert guard(session, line, LearnerSettings(), RolloutSettings(), now_ms=9) is None
+
+
+def test_an_answer_that_came_after_the_plan_is_no_reward_of_it(store: Store) -> None:
+    """Its version did not learn from it: what the plan notes counts, nothing included."""
+    line = Line("main", ("v0", "v1", "v2", "v3", "v4"), 4)
+    noted = {1: 0.2, 2: None, 3: 0.25, 4: 0.3}
+    with store.transaction() as session:
+        write(session, "model")
+        for number, reward in noted.items():
+            row = session.get_one(GenerationRow, f"g{number}")
+            row.horizon = {REWARDS: reward}
+            session.add(row)
+        found = {each.version: each.reward for each in seen_of(session, line)}
+        assert found == {"v1": 0.2, "v3": 0.25, "v4": 0.3}
+        assert guard(session, line, LearnerSettings(), RolloutSettings(), now_ms=9) is None
 
 
 def test_rewards_of_people_may_rise(store: Store) -> None:

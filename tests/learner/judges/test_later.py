@@ -19,6 +19,7 @@ from learner.verdicts import Rules, take_answers, use_answers
 from streams.log.contract import Entry, Partition
 from streams.records import DeadLetter, Judgement, Message, Turn, decode, encode
 from streams.settings import StreamsSettings
+from streams.store.states import Reason
 from streams.store.store import open_store
 from streams.store.tables import JudgementRow, OutboxRow, TurnRow
 from tests.learner.turns import said, turn
@@ -199,6 +200,23 @@ def test_an_answer_to_another_question_is_dropped(bench: Bench) -> None:
     bench.ask()
     assert bench.answered() == 2  # the branch is asked about, too
     assert bench.verdicts()["model"] == (-1, 0.8)
+
+
+@pytest.mark.parametrize(("reason", "state"), [(None, "closed"), ("nobody went on", "judged")])
+def test_a_late_answer_opens_no_turn_whose_version_was_taken_back(
+    bench: Bench, reason: Reason | None, state: str
+) -> None:
+    """It was asked before, and is kept; one of a conversation that merely ended counts."""
+    bench.feed(FIRST, SECOND)
+    bench.ask()
+    with bench.store.transaction() as session:
+        row = session.get_one(TurnRow, "first")
+        row.state, row.reason = "closed", reason
+        session.add(row)
+    bench.slow.free.set()
+    assert bench.answered() == 1
+    assert bench.verdicts()["model"] == (-1, 0.8)
+    assert bench.state() == state
 
 
 def test_each_line_asks_its_own_judges(bench: Bench) -> None:

@@ -11,9 +11,12 @@ from agent.notes.notes import Notes
 from agent.settings import AgentSettings
 from learner import intake
 from learner.judges.open import open_judges
-from learner.lessons.notes import NoteRules
+from learner.lessons.notes import NoteRules, retire
 from learner.settings import LearnerSettings
 from learner.verdicts import Rules
+from streams.line import ledger, verbs
+from streams.line.line import Line
+from streams.line.verbs import Audit
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Feedback, Forgotten, Message, Note, Record, decode, encode, record_id
 from streams.settings import StreamsSettings
@@ -21,6 +24,7 @@ from streams.store.lesson_tables import LessonRow, NoteRow
 from streams.store.store import Store, open_store
 from streams.store.tables import OutboxRow, TurnRow
 from tests.learner.turns import said, turn
+from tests.streams.line.test_ledger import BASE, recipe
 
 RULES = Rules(
     "main",
@@ -347,3 +351,126 @@ def test_a_reply_that_was_cut_lost_or_failed_is_no_lesson(
     assert home.notes() == {}
     assert (row.lesson, row.score) == (None, None)
     assert not row.strength
+
+
+# Versions by name: a letter for the branch that they begin, and their number.
+PARENTS = {"b1": "base", "b2": "b1", "b3": "b2", "c2": "b1", "c3": "c2", "d1": "base"}
+
+
+class Grown(Home):
+    """A home of a line that has grown, and of versions beside it."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.line, self.names = Line("main", (BASE,)), {"base": BASE}
+        with store.transaction() as session:
+            for name, parent in PARENTS.items():
+                number, step = int(name[1]), ord(name[0])
+                made = recipe(self.names[parent], number, step=step)
+                ledger.append(session, made, created_ms=1)
+                self.names[name] = made.version
+        for name in ("b1", "b2"):
+            self.changes("promote", name)
+
+    @property
+    def number(self) -> int:
+        """Of the version that serves; the base has none."""
+        return next((int(n[1]) for n, v in self.names.items() if v == self.line.version != BASE), 0)
+
+    def changes(self, verb: str, name: str) -> None:
+        """Let the line be changed to a version, or a version be tried beside it."""
+        version = self.names[name]
+        named = [] if verb == "rollback" else [version]
+        options: dict[str, dict[str, Any]] = {"rollback": {"to": version}, "start": {"share": 0.5}}
+        audit = Audit.new("ann", "so", self.now_ms)
+        made = getattr(verbs, verb)(self.line, *named, audit, **options.get(verb, {}))
+        self.line = self.line.take(made)
+        self.take(made, topic="rollouts")
+
+    def retires(self, *texts: str) -> None:
+        """Let the version that serves make notes needless."""
+        with self.store.transaction() as session:
+            for note in session.exec(select(NoteRow)).all():
+                if note.text in texts:
+                    retire(session, note.id, version=self.number, moment=f"{self.line.seq}")
+
+
+@pytest.fixture
+def grown(home: Home) -> Grown:
+    """Two versions on the base, the second serves."""
+    return Grown(home.store)
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "acts"),
+    [
+        ("rollback", "b1", True), ("rollback", "base", True), ("reset", "base", True),
+        ("promote", "c2", True), ("promote", "c3", True), ("promote", "d1", True),
+        ("promote", "b3", False), ("start", "c2", False),
+    ],
+)  # fmt: skip
+def test_a_note_acts_again_when_its_version_is_left(
+    grown: Grown, verb: str, name: str, acts: bool
+) -> None:
+    """For a shorter chain or one beside it; agents are told, and later ones retire it anew."""
+    grown.complains("Shorter, please.")
+    grown.retires("Answer in one short sentence only.")
+    assert [record.state for record in grown.published()] == ["active", "retired"]
+    grown.changes(verb, name)
+    state = "active" if acts else "retired"
+    assert list(grown.notes().values()) == [state]
+    assert [(told.state, told.version) for told in grown.published()] == [("active", None)] * acts
+    if acts and grown.number:
+        grown.retires("Answer in one short sentence only.")
+        assert list(grown.notes().values()) == ["retired"]
+        (again,) = grown.published()
+        assert (again.state, again.version) == ("retired", grown.number)
+
+
+def test_a_note_of_a_version_that_serves_on_stays_retired(grown: Grown) -> None:
+    """What the first version holds is not lost with the third, nor on a way back and forth."""
+    grown.changes("rollback", "b1")
+    grown.complains("Shorter, please.")
+    grown.retires("Answer in one short sentence only.")
+    for version in ("b2", "b3"):
+        grown.changes("promote", version)
+    grown.changes("rollback", "b2")
+    grown.changes("promote", "c3")
+    assert list(grown.notes().values()) == ["retired"]
+    grown.changes("promote", "d1")
+    assert list(grown.notes().values()) == ["active"]
+
+
+def test_a_retired_note_that_is_wished_no_more_does_not_act_again(grown: Grown) -> None:
+    """Its person has said the opposite since, taken the words back, or has notes enough."""
+    grown.complains("Shorter, please.", "a")
+    grown.hints("Do not apologise.", "b")
+    grown.retires("Answer in one short sentence only.", "Do not apologise.")
+    grown.complains("More detail, please.", "c")
+    with grown.store.transaction() as session:
+        lessons = select(LessonRow).where(LessonRow.instruction == "Do not apologise.")
+        session.exec(lessons).one().versions = [["v1", 0]]  # so it is kept
+    grown.rates("back", "b", None)
+    grown.complains("End with a question, please.", "d")
+    grown.retires("End with a question.")
+    grown.complains("No lists, please.", "e")
+    before = grown.notes()
+    assert before["Answer in one short sentence only."] == before["Do not apologise."] == "retired"
+    grown.changes("rollback", "base")
+    after = grown.notes()
+    acting = {text for text, state in after.items() if state == "active"}
+    assert acting == {"Answer in more detail.", "Do not use lists."}
+    assert "retired" not in after.values()
+
+
+def test_of_two_that_contradict_each_other_the_later_acts_again(grown: Grown) -> None:
+    """Both were learned in turn; the person's last word is meant."""
+    grown.complains("Shorter, please.", "a")
+    grown.retires("Answer in one short sentence only.")
+    grown.changes("promote", "b3")
+    grown.complains("More detail, please.", "b")
+    grown.retires("Answer in more detail.")
+    grown.changes("rollback", "base")
+    assert grown.notes() == {
+        "Answer in one short sentence only.": "removed", "Answer in more detail.": "active",
+    }  # fmt: skip

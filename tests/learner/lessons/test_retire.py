@@ -1,17 +1,25 @@
 """A note goes when the weights do as well without it, and stays while it makes a difference."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from kernels.contract import Backend
 from kernels.model.decode import greedy
+from learner.lessons.lessons import Lessons
+from learner.lessons.notes import NoteRules, note_id
 from learner.lessons.retire import NOTES, REWRITES, needless, to_measure
 from learner.link.rows import row_of
+from learner.rollout import claims
 from learner.serving import Serving
 from learner.settings import LearnerSettings
+from streams.line import verbs
+from streams.line.line import Line
+from streams.line.verbs import Audit
 from streams.notes import with_notes
-from streams.settings import StreamsSettings
+from streams.records import Rollout
+from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.lesson_tables import NoteRow
 from streams.store.store import open_store
 from tests.learner.turns import said, turn
@@ -84,3 +92,49 @@ def test_no_note_is_kept_from_being_measured_by_others(tmp_path: Path, serving: 
         found |= {each.note for each in measured}
     store.close()
     assert found == {f"n{number}" for number in range(NOTES, 3 * NOTES)}
+
+
+def test_what_is_taken_back_while_it_is_measured_retires_nothing(
+    tmp_path: Path, serving: Serving, backend: Backend
+) -> None:
+    """Its notes act on, and are measured anew when it serves again."""
+    settings = LearnerSettings(note_gap_nats=100.0)
+    base, line = serving.base, Line("main", (serving.base.name,))
+    store, name = open_store(StreamsSettings(home=tmp_path)), note_id("0" * 24)
+    lessons = Lessons(settings, RolloutSettings())
+
+    def changed(change: Rollout) -> None:
+        nonlocal line
+        line = line.take(change)
+        with store.transaction() as session:
+            assert claims.project(session, change)
+
+    def look(pause: Callable[[], None]) -> tuple[str, int | None]:
+        grown = ["v1"] if line.version == "v1" else []
+        served = SimpleNamespace(base=base, name=line.version, chain=grown, decoder=serving.decoder)
+        rules = SimpleNamespace(notes=NoteRules(words=8, most=2))
+        parts: Any = SimpleNamespace(serving=served, rules=rules, store=store, backend=backend)
+        lessons.retire_notes(parts, store.transaction, pause)
+        with store.reading() as session:
+            note = session.get_one(NoteRow, name)
+            return note.state, note.version
+
+    def taken_back() -> None:
+        if line.version == "v1":
+            changed(verbs.rollback(line, Audit.new("ann", "worse", 2)))
+
+    with store.transaction() as session:
+        row = row_of(turn(said("Why?"), "x", id="t"), sequence=1, taken_ms=1)
+        row.lesson, row.target = "l", {"token_ids": [4, 5]}
+        note = NoteRow(
+            id=name, line="main", principal="alice", lesson="l", text=TEXT, state="active",
+            created_ms=1,
+        )  # fmt: skip
+        session.add_all([row, note])
+    changed(verbs.promote(line, "v1", Audit.new("ann", "good", 1)))
+    assert look(taken_back) == ("active", None)
+    assert line.version == base.name
+    assert look(lambda: None) == ("active", None)
+    changed(verbs.promote(line, "v1", Audit.new("ann", "good after all", 3)))
+    assert look(lambda: None) == ("retired", 1)
+    store.close()
