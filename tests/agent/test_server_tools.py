@@ -310,6 +310,17 @@ async def test_chat_streams_through_the_loop(start_api: StartApi) -> None:
     assert frames[-1]["usage"]["completion_tokens"] == 4
 
 
+async def test_streamed_calls_are_numbered(start_api: StartApi) -> None:
+    """Through all steps of a choice: clients put lists of a stream together by the index."""
+    two = calling(city="Oslo") + calling(city="Rome")
+    api = await start(start_api, Box({"weather": RAIN}), [two], [calling(city="Bonn")], ["Rain."])
+    frames = await events_of(await api.chat("Weather?", stream=True))
+    deltas = [frame["choices"][0]["delta"] for _, frame in frames if frame != "[DONE]"]
+    calls = [call for delta in deltas for call in delta.get("server_tool_calls", [])]
+    told = [(call["index"], json.loads(call["arguments"])["city"]) for call in calls]
+    assert told == [(0, "Oslo"), (1, "Rome"), (2, "Bonn")]
+
+
 async def test_messages_tell_the_call_in_blocks(start_api: StartApi) -> None:
     """As Anthropic has calls of MCP tools, whole and streamed alike; sent back, they are read."""
     scripts = (["Hm. ", calling(city="Oslo")], ["It rains."])
