@@ -321,6 +321,19 @@ async def test_streamed_calls_are_numbered(start_api: StartApi) -> None:
     assert told == [(0, "Oslo"), (1, "Rome"), (2, "Bonn")]
 
 
+async def test_log_probabilities_are_of_what_is_told(start_api: StartApi) -> None:
+    """Whole and streamed alike: of the text, and not of what wrote a call of our own."""
+    scripts = (["Hm. ", calling(city="Oslo")], ["It ", "rains."])
+    api = await start(start_api, Box({"weather": RAIN}), *scripts, *scripts)
+    async with message_of(api, logprobs=True) as message:
+        whole = message["choices"][0]["logprobs"]["content"]
+    frames = await events_of(await api.chat("Weather?", logprobs=True, stream=True))
+    choices = [frame["choices"][0] for _, frame in frames if frame != "[DONE]"]
+    told = [choice["logprobs"]["content"] for choice in choices if choice["logprobs"]]
+    assert [each for some in told for each in some] == whole
+    assert [each["token"] for each in whole] == ["Hm. ", "It ", "rains."]
+
+
 async def test_messages_tell_the_call_in_blocks(start_api: StartApi) -> None:
     """As Anthropic has calls of MCP tools, whole and streamed alike; sent back, they are read."""
     scripts = (["Hm. ", calling(city="Oslo")], ["It rains."])

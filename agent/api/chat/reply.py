@@ -66,7 +66,7 @@ class Completion:
                 {
                     "index": number,
                     "message": _message(reply),
-                    "logprobs": _logprobs(reply.tokens) if self._logprobs else None,
+                    "logprobs": _logprobs(_told(reply)) if self._logprobs else None,
                     "finish_reason": reply.finish_reason,
                 }
                 for number, reply in enumerate(replies)
@@ -181,6 +181,13 @@ def server_call(made: Made) -> ServerToolCall:
         "outcome": result.outcome if result else "left",
         "output": result.text if result else None,
     }
+
+
+def _told(reply: ToldReply) -> Sequence[Token]:
+    """The tokens of what is told: those that wrote a call of the agent's own are not."""
+    if any(part.made for part, _ in reply.parts):
+        return [token for piece in reply.pieces for token in piece.tokens]
+    return reply.tokens
 
 
 def _logprobs(tokens: Sequence[Token]) -> Logprobs:
