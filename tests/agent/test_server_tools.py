@@ -347,6 +347,7 @@ async def test_messages_tell_the_call_in_blocks(start_api: StartApi) -> None:
     events = await events_of(await api.post("/v1/messages", body | {"stream": True}))
     starts = [data for name, data in events if name == "content_block_start"]
     assert [each["content_block"]["type"] for each in starts] == kinds
+    assert starts[1]["content_block"]["input"] == {"city": "Oslo"}
     assert [each["index"] for each in starts] == [0, 1, 2, 3]
     stops = [data["index"] for name, data in events if name == "content_block_stop"]
     assert stops == [0, 1, 2, 3]

@@ -76,6 +76,25 @@ def test_tools(api: Live) -> None:
     assert asking.create(messages=messages, **given).content[0].text == "It is sunny."
 
 
+@tried("the agent's own tools: a call with its input, whole, and by both stream helpers")
+def test_tools_of_the_agents_own(tmp_path: Path) -> None:
+    """What was called is told alike, with what came of it."""
+    given: Any = {"model": "quickset", "max_tokens": 50, "messages": HI}
+    box, told = Box({"weather": Result("Rain.", "ok")}), []
+    with live(tmp_path, tools=box) as api:
+        api.play(called("weather", "Hm. ", city="Oslo"), ["It rains."])
+        told.append(client(api).messages.create(**given))
+        for asking in (client(api).messages, client(api).beta.messages):
+            api.play(called("weather", "Hm. ", city="Oslo"), ["It rains."])
+            with asking.stream(**given) as stream:
+                told.append(stream.get_final_message())
+    for message in told:
+        kinds = [block.type for block in message.content]
+        assert kinds == ["text", "mcp_tool_use", "mcp_tool_result", "text"]
+        assert message.content[1].input == {"city": "Oslo"}
+        assert message.stop_reason == "end_turn"
+
+
 @tried("tool runner: a Python function is called until the model answers")
 @pytest.mark.parametrize("stops", [{}, {"stop_sequences": ["STOP"]}])
 def test_tool_runner(api: Live, stops: dict[str, Any]) -> None:

@@ -104,7 +104,8 @@ class MessageReply:
 
     def _own_use(self, part: Part, made: Made) -> Iterator[MessageEvent]:
         """A call of the agent's own tools, whole: its result is told as a block behind it."""
-        yield self._begun(part, {**own_use(made), "input": {}})
+        # whole from the start: clients add up what grows of tool_use alone, or put it in its place
+        yield self._begun(part, own_use(made))
         yield self._arguments(part, text_of(made.arguments))
         yield self._ended(part)
 
