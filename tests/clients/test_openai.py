@@ -113,6 +113,7 @@ def test_responses(api: Live) -> None:
     items = list(responses.input_items.list(second.id, order="asc", limit=1))
     assert [item.role for item in items] == ["user", "assistant", "user"]
     assert responses.input_tokens.count(model="quickset", input="a b").input_tokens == 3
+    assert responses.input_tokens.count(input="a b").input_tokens == 3
     responses.delete(first.id)
     with pytest.raises(openai.NotFoundError):
         responses.retrieve(first.id)

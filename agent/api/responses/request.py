@@ -19,6 +19,7 @@ from agent.api.foreign import ReplyForm
 from agent.api.responses.items import Items
 from agent.engine.sampler import MAX_TOP
 from agent.http.form import Form, read_form, refuse
+from agent.settings import MODEL
 from agent.turn.held.constraint import Constraint
 from streams.records import Json
 
@@ -155,6 +156,21 @@ class ResponsesRequest(ReplyForm):
         return LOGPROBS in (self.include or [])
 
 
+def _model(value: Any) -> Any:
+    return MODEL if value is None else value
+
+
+class InputTokensRequest(ResponsesRequest):
+    """The body of POST /v1/responses/input_tokens: a request for a response, which is not made."""
+
+    model: Annotated[str, BeforeValidator(_model, json_schema_input_type=str | None)] = MODEL
+
+
 def read_response(body: bytes) -> ResponsesRequest:
     """Check the body of a request for a response. Raises: InvalidError, naming the parameter."""
     return read_form(ResponsesRequest, body)
+
+
+def read_count(body: bytes) -> InputTokensRequest:
+    """Check the body of a request to count. Raises: InvalidError, naming the parameter."""
+    return read_form(InputTokensRequest, body)
