@@ -382,6 +382,9 @@ async def test_responses_tell_the_call_as_an_item(start_api: StartApi) -> None:
     assert [item["type"] for item in items["data"]] == ["message"]
 
 
+ASKS = {"X-Server-Tools": "ask"}  # who sends it can be asked whether a call may be made
+
+
 def allowing(asked: dict[str, Any]) -> dict[str, Any]:
     """What allows all that a response asks for."""
     said = [
@@ -396,6 +399,7 @@ async def test_responses_ask_for_approval(start_api: StartApi) -> None:
     """Nothing is called before somebody allows it; then it is, and the answer follows."""
     box = Box({"weather": RAIN}, approval=("weather",))
     api = await start(start_api, box, ["", calling(city="Oslo")], ["It rains."])
+    api.headers = ASKS
     body = {"model": "quickset", "input": "Weather?"}
     asked = await (await api.post("/v1/responses", body)).json()
     request = asked["output"][-1]
@@ -419,13 +423,112 @@ async def test_responses_ask_for_approval(start_api: StartApi) -> None:
     assert (await api.post("/v1/responses", body | wrong)).status == 400
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_nobody_is_asked_who_has_not_said_so(start_api: StartApi, path: str) -> None:
+    """In any API: clients that have not named the server break at a question of it."""
+    box = Box({"weather": RAIN}, approval=("weather",))
+    api = await start(start_api, box, ["", calling(city="Oslo")], ["I may not look."])
+    limit = {"max_tokens": 30} if path == "/v1/messages" else {}
+    told = await (await api.post(path, asked_of(path) | limit)).text()
+    assert "I may not look." in told
+    assert "mcp_approval_request" not in told
+    assert "has to allow it" in (api.turns()[-1].messages[-1].content or "")
+    assert box.called == []
+
+
+def naming(label: str = "test", **more: Any) -> dict[str, Any]:
+    """A request that names a server of the agent's own."""
+    server = {"type": "mcp", "server_label": label} | more
+    return {"model": "quickset", "input": "Weather?", "tools": [server]}
+
+
+async def test_who_names_a_server_is_asked(start_api: StartApi) -> None:
+    """By a tool of type mcp, as OpenAI's clients do; the answer needs no more than its item."""
+    box = Box({"weather": RAIN}, approval=("weather",))
+    scripts = (["", calling(city="Oslo")], ["It rains. ", calling(city="Rome")])
+    api = await start(start_api, box, *scripts)
+    asked = await (await api.post("/v1/responses", naming(require_approval="never"))).json()
+    assert asked["output"][-1]["type"] == "mcp_approval_request"
+    named = {"type": "mcp", "server_label": "test", "require_approval": "never"}
+    assert asked["tools"] == [named]
+    allowed = {"model": "quickset"} | allowing(asked)
+    told = await (await api.post("/v1/responses", allowed)).json()
+    kinds = [item["type"] for item in told["output"]]
+    assert kinds == ["mcp_call", "message", "mcp_approval_request"]
+    assert box.called == [("weather", {"city": "Oslo"})]
+    unkept = await (await api.post("/v1/responses", naming() | {"store": False})).json()
+    assert "mcp_approval_request" not in json.dumps(unkept)
+
+
+async def test_a_question_is_of_a_server_that_was_named(start_api: StartApi) -> None:
+    """Where one of the calls is another's, none is asked for: the model reads why."""
+    box = Box({"weather": RAIN, "news": RAIN}, approval=("weather", "news"), elsewhere=("news",))
+    both = calling("weather") + calling("news")
+    api = await start(start_api, box, [calling("news")], ["No."], [both], ["No."])
+    for _ in range(2):
+        told = await (await api.post("/v1/responses", naming())).json()
+        assert "mcp_approval_request" not in {item["type"] for item in told["output"]}
+        assert told["output"][-1]["content"][0]["text"] == "No."
+    asked = await start(start_api, box, ["", both])
+    both_named = naming() | {"tools": [*naming()["tools"], *naming("other")["tools"]]}
+    told = await (await asked.post("/v1/responses", both_named)).json()
+    assert [item["server_label"] for item in told["output"]] == ["test", "other"]
+    assert box.called == []
+
+
+@pytest.mark.parametrize(
+    ("said", "shown", "waits"),
+    [
+        ({}, ["news", "weather"], False),
+        ({"allowed_tools": ["news"]}, ["news"], False),
+        ({"allowed_tools": {"tool_names": []}}, [], False),
+        ({"require_approval": "always"}, ["news", "weather"], True),
+        ({"require_approval": {"always": {"tool_names": ["news"]}}}, ["news", "weather"], True),
+        ({"require_approval": {"always": {"tool_names": ["weather"]}}}, ["news", "weather"], False),
+        ({"require_approval": {"never": {"tool_names": ["news"]}}}, ["news", "weather"], False),
+    ],
+)
+async def test_a_request_may_narrow_a_server(
+    start_api: StartApi, said: dict[str, Any], shown: list[str], waits: bool
+) -> None:
+    """To some of its tools, and to calls that somebody allows, where settings ask for less."""
+    box = Box({"weather": RAIN, "news": RAIN})
+    api = await start(start_api, box, ["", calling("news")], ["Rain."])
+    told = await (await api.post("/v1/responses", naming(**said))).json()
+    names = [each["function"]["name"] for each in api.turns()[0].tools or []]
+    assert sorted(names) == shown
+    assert ("mcp_approval_request" in {item["type"] for item in told["output"]}) is waits
+
+
+@pytest.mark.parametrize(
+    ("tools", "param"),
+    [
+        (naming("away")["tools"], "tools[0].server_label"),
+        (naming(server_url="https://a.example/mcp")["tools"], "tools[0].server_url"),
+        (naming(connector_id="connector_gmail")["tools"], "tools[0].connector_id"),
+        (naming(allowed_tools={"read_only": True})["tools"], "tools[0].allowed_tools.read_only"),
+        (naming(require_approval="perhaps")["tools"], "tools[0].require_approval"),
+        (naming()["tools"] * 2, "tools"),
+    ],
+)
+async def test_a_server_that_is_not_ours_is_refused(
+    start_api: StartApi, tools: list[Any], param: str
+) -> None:
+    """By its name, with what to do: nothing is called that a client names."""
+    api = await start(start_api, Box({"weather": RAIN}), ["Never."])
+    answer = await api.post("/v1/responses", naming() | {"tools": tools})
+    assert answer.status == 400
+    error = (await answer.json())["error"]
+    assert (error["param"], error["message"].startswith(param)) == (param, True)
+
+
 async def waiting_for_approval(
     start_api: StartApi, *scripts: list[str], result: Result = RAIN, **given: Any
 ) -> tuple[Api, Box, dict[str, Any]]:
     """An API that has asked whether it may call, its tools, and the request that allows it."""
     box = Box({"weather": result}, approval=("weather",))
     api = await start(start_api, box, ["", calling(city="Oslo")], *scripts, **given)
-    api.headers = {"Authorization": "Bearer ann"}
+    api.headers = {"Authorization": "Bearer ann", **ASKS}
     body = {"model": "quickset", "input": "Weather?"}
     asked = await (await api.post("/v1/responses", body)).json()
     return api, box, body | allowing(asked)
@@ -521,6 +624,7 @@ async def test_allowed_calls_share_the_time_of_a_request(start_api: StartApi) ->
     box = Box({"weather": RAIN}, approval=("weather",), seconds=1e-9)
     two = ["", calling(city="Oslo"), calling(city="Rome")]
     api = await start(start_api, box, two, ["It rains in Oslo."])
+    api.headers = ASKS
     body = {"model": "quickset", "input": "Weather?"}
     asked = await (await api.post("/v1/responses", body)).json()
     told = await (await api.post("/v1/responses", body | allowing(asked))).json()
@@ -533,6 +637,7 @@ async def test_calls_after_an_allowed_one_have_the_time_that_it_left(start_api: 
     """All calls for one request share its time, those before the first token too."""
     box = Box({"weather": RAIN, "news": RAIN}, approval=("weather",), seconds=1.0)
     api = await start(start_api, box, ["", calling()], [calling("news")], ["It rains."])
+    api.headers = ASKS
     body = {"model": "quickset", "input": "Weather?"}
     asked = await (await api.post("/v1/responses", body)).json()
     box.gate = asyncio.Event()
@@ -551,6 +656,7 @@ async def test_what_is_not_approved_is_not_called(start_api: StartApi) -> None:
     """No, or nothing, is no; the model reads the reason."""
     box = Box({"weather": RAIN}, approval=("weather",))
     api = await start(start_api, box, ["", calling()], ["Then not."], [calling()], ["Well."])
+    api.headers = ASKS
     body = {"model": "quickset", "input": "Weather?"}
     asked = await (await api.post("/v1/responses", body)).json()
     denied = {

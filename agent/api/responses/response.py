@@ -157,7 +157,7 @@ def echo_of(call: ResponsesRequest, ask: Ask, sampling: Sampling) -> Echo:
         "model": call.model,
         "previous_response_id": call.previous_response_id,
         "instructions": call.instructions,
-        "tools": [_tool(tool.model_dump(mode="json")) for tool in call.tools or []],
+        "tools": [tool.told() for tool in call.tools or []],
         "tool_choice": call.tool_choice.said if call.tool_choice else "auto",
         "truncation": ask.truncation,
         "parallel_tool_calls": ask.parallel_calls,
@@ -178,11 +178,6 @@ def echo_of(call: ResponsesRequest, ask: Ask, sampling: Sampling) -> Echo:
         "safety_identifier": call.safety_identifier,
         "prompt_cache_key": call.prompt_cache_key,
     }
-
-
-def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """A function with every field that clients look for."""
-    return {"description": None, "parameters": None} | tool | {"strict": bool(tool.get("strict"))}
 
 
 def _usage(usage: Usage) -> ResponseUsage:

@@ -490,7 +490,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"metadata": {"a": "x" * 513}}, "metadata.a"),
     ({"include": ["everything"]}, "include[0]"),
     ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
-    ({"tools": [{"type": "mcp", "server_url": "x"}]}, "tools[0].type"),
+    ({"tools": [{"type": "mcp", "server_url": "x"}]}, "tools[0].server_label"),
     ({"tools": [{"type": "function"}]}, "tools[0].name"),
     ({"tool_choice": {"type": "web_search"}}, "tool_choice"),
     ({"tool_choice": "required"}, "tool_choice"),
