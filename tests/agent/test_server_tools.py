@@ -175,9 +175,34 @@ async def test_a_call_of_the_clients_that_is_cut_is_none(
         told.append(named_alike(await events_of(answer) if stream else await answer.json()))
         if path == "/v1/responses":
             kept = await api.client.get(f"{path}/{api.turns()[-1].id}")
-            assert [item["type"] for item in (await kept.json())["output"]] == ["message"]
+            items = [(item["type"], item["status"]) for item in (await kept.json())["output"]]
+            assert items == [("message", "completed"), ("function_call", "incomplete")]
     assert told[0] == told[1]
     assert "length" in told[1] or '"max_tokens"' in told[1] or '"incomplete"' in told[1]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_is_cut_behind_one_of_our_own_is_incomplete(
+    start_api: StartApi, tiny_base: BaseModel, stream: bool
+) -> None:
+    """Whichever is told last: the response has the items that were told, and they are kept."""
+    script = ["Hm. ", calling(), '<tool_call>{"name": "find", "arguments": {"city": "Os', "lo"]
+    given: dict[str, Any] = {"compiler": open_compiler(tiny_base), "context_tokens": 64}
+    api: Api = await start_api(tools=Box({"weather": RAIN}), script=script, **given)
+    asked = asked_of("/v1/responses") | {"max_output_tokens": 3, "stream": stream}
+    answer = await api.post("/v1/responses", asked)
+    if stream:
+        events = await events_of(answer)
+        told = events[-1][1]["response"]
+        ended = [data["item"] for name, data in events if name.endswith("output_item.done")]
+        assert ended == told["output"]
+    else:
+        told = await answer.json()
+    kinds = {item["type"]: item["status"] for item in told["output"]}
+    assert (kinds["function_call"], kinds["message"]) == ("incomplete", "completed")
+    assert "mcp_call" in kinds
+    kept = await api.client.get(f"/v1/responses/{told['id']}")
+    assert (await kept.json())["output"] == told["output"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
-from agent.api.parts import Parts, told_parts
+from agent.api.parts import Parts, told_pieces
 from agent.api.responses import own, stored
 from agent.api.responses.request import ResponsesRequest
 from agent.api.responses.response import (
@@ -57,7 +57,7 @@ class ResponseReply:
                 yield self._framed(shaped)
 
     def end(self) -> Iterator[bytes]:
-        """The whole response, as the mark of a stream that is whole; no call that was cut."""
+        """The whole response, as the mark of a stream that is whole."""
         response = self.whole()
         yield self._framed(_event(f"response.{response['status']}", response=response))
 
@@ -148,7 +148,7 @@ class ResponseReply:
         if part.call is not None:
             is_cut = reply.cut is not None and reply.cut.call == part.call
         else:
-            behind = told_parts(reply.parts)[part.number + 1 :]
+            behind = told_pieces(reply.told)[part.number + 1 :]
             is_cut = reply.finish_reason == "length" and not behind
         return "incomplete" if is_cut else "completed"
 
