@@ -407,6 +407,21 @@ async def test_responses_tell_the_call_as_an_item(start_api: StartApi) -> None:
     assert [item["type"] for item in items["data"]] == ["message"]
 
 
+async def test_a_failure_behind_a_call_is_told_and_kept_alike(start_api: StartApi) -> None:
+    """The steps before it, what was called, and what was said of the answer."""
+    failing: Any = ["It ", RuntimeError("boom")]
+    api = await start(start_api, Box({"weather": RAIN}), ["Hm. ", calling()], failing)
+    body = {"model": "quickset", "input": "Weather?", "stream": True}
+    *_, (name, data) = await events_of(await api.post("/v1/responses", body))
+    assert name == "response.failed"
+    told = data["response"]
+    kinds = [(item["type"], item["status"]) for item in told["output"]]
+    assert kinds == [("message", "completed"), ("mcp_call", "completed"), ("message", "incomplete")]
+    kept = await (await api.client.get(f"/v1/responses/{told['id']}")).json()
+    same = ("output", "status", "error", "usage")
+    assert [kept[name] for name in same] == [told[name] for name in same]
+
+
 ASKS = {"X-Server-Tools": "ask"}  # who sends it can be asked whether a call may be made
 
 

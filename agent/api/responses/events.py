@@ -66,11 +66,22 @@ class ResponseReply:
         if not self._began:
             for shaped in self._begun():
                 yield self._framed(shaped)
-        usage, why = self._answer.usage, error.message
+        usage, why, pieces = self._answer.usage, error.message, self._told()
         if self._answer.response is not None:
-            self._answer.response |= stored.kept_of_failure(usage, why)
-        failed = self._made.response("failed", self._output, usage=usage, error=why)
+            self._answer.response |= stored.kept_of_failure(pieces, usage, why)
+        output = self._made.output(pieces, "failed", logprobs=self._call.logprobs)
+        failed = self._made.response("failed", output, usage=usage, error=why)
         yield self._framed(_event("response.failed", response=failed))
+
+    def _told(self) -> list[Piece]:
+        """What was told so far, but for a call that still grows: it is none."""
+        (reply,) = self._answer.replies
+        pieces = told_pieces(reply.pieces)
+        return [
+            each
+            for each in pieces
+            if each.part.call is None or each.part.number < len(self._output)
+        ]
 
     def _ended(self) -> Response:
         """The response at its end; what is kept of it is whole now, too."""

@@ -120,11 +120,15 @@ class Made:
     ) -> list[OutputItem]:
         """All items of a reply that has ended; one that says nothing is an empty message.
 
+        One that failed has what was told of it, which may be nothing.
+
         pieces: one for each part that says something
         cut: the id of a call among them that the limit cut
         logprobs: whether those of each text's tokens are told
         """
         ended: ItemStatus = "completed" if status == "completed" else "incomplete"
+        if not pieces and status == "failed":
+            return []
         if not pieces:
             return [self.message(0, "", ended)]
         items = [
@@ -132,6 +136,8 @@ class Made:
             for each in pieces
         ]
         for item in items:
+            if item["type"] == "mcp_call" and item["status"] == "in_progress":  # and never ended
+                item["status"] = "incomplete"
             if item["type"] == "function_call" and item["call_id"] == cut:  # any other is whole
                 item["status"] = "incomplete"
         last = items[-1]

@@ -60,12 +60,19 @@ def kept_at_end(reply: ToldReply, usage: Usage, completed_s: int) -> Json:
     }
 
 
-def kept_of_failure(usage: Usage, why: str) -> Json:
+def kept_of_failure(pieces: Sequence[Piece], usage: Usage, why: str) -> Json:
     """What is kept of a response whose reader was told that it failed, though its turn broke off.
 
+    pieces: what was told, one for each part; kept where the turn is of the last step alone
     why: as it was told
     """
-    return {"cached_tokens": usage.cached_tokens, "error": why}
+    kept: Json = {"cached_tokens": usage.cached_tokens, "error": why}
+    if not any(piece.part.made for piece in pieces):
+        return kept
+    return kept | {
+        "parts": [_kept_part(piece) for piece in pieces],
+        "tokens": [usage.prompt_tokens, usage.reply_tokens],
+    }
 
 
 def response_of(turn: Turn) -> Response:
@@ -224,7 +231,7 @@ def _kept_length(piece: Piece, cut: ToolCall | None) -> int | Json | None:
     return _kept_part(piece, cut) if piece.part.call == cut else None
 
 
-def _kept_part(piece: Piece, cut: ToolCall | None) -> Json:
+def _kept_part(piece: Piece, cut: ToolCall | None = None) -> Json:
     call = piece.part.call
     if piece.part.made is not None:
         return {"made": own.kept(piece.part.made)}

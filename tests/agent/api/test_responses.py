@@ -428,6 +428,9 @@ async def test_a_failure_in_mid_stream_is_a_failed_response(
         same = ("status", "error", "usage", "completed_at", "incomplete_details")
         assert [kept[name] for name in same] == [told[-1]["response"][name] for name in same]
         assert [item["content"][0]["text"] for item in kept["output"]] == ["a"]
+        assert told[-1]["response"]["output"] == kept["output"]
+    else:
+        assert told[-1]["response"]["output"] == []
 
 
 @pytest.mark.parametrize("stream", [False, True])
