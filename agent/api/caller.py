@@ -4,7 +4,7 @@ Knows nothing of any API's JSON.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ class Caller:
 
     headers: case-insensitive; what they say of session, purpose and learning is honoured
     settings: those in force, the context no longer than the model's own
+    servers: the names of the agent's own servers of tools
     find: the turn of a stored response of this caller, by the response's id
     draw_seed: a seed for a request that names none
     """
@@ -43,6 +44,7 @@ class Caller:
     headers: Mapping[str, str]
     settings: AgentSettings
     models: Models
+    servers: Collection[str] = ()
     find: Callable[[str], Awaitable[Turn]] = _nothing
     origin: Origin = UNKNOWN
     draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED)

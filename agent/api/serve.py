@@ -78,6 +78,7 @@ def caller_of(request: web.Request, principal: str, body: bytes) -> Caller:
         request.headers,
         service.settings,
         models_of(service),
+        servers=service.tools.servers if service.tools is not None else (),
         find=partial(service.stored.find, principal=principal),
         origin=origin,
     )

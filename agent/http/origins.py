@@ -21,10 +21,13 @@ from agent.settings import AgentSettings, is_loopback
 
 PREFLIGHT_S: Final = 7200  # browsers keep an answer no longer (Chrome)
 METHODS: Final = "GET, HEAD, POST, PUT, DELETE"
-# What a page may send: our own headers, and those of the SDKs that run in browsers.
+# What a page may send: our own headers, what names its conversation or its trace, and those of the
+# SDKs that run in browsers. They set User-Agent, too: Chrome drops it, others ask whether they may.
 _HEADERS: Final = (
     "Authorization", "Content-Type", "X-Api-Key", "X-Session-Id", "X-Turn-Type", "X-Learn",
-    "X-Server-Tools", "X-Request-Id", "X-Client-Request-Id", "Idempotency-Key",
+    "X-Server-Tools", "X-Request-Id", "X-Client-Request-Id", "Idempotency-Key", "User-Agent",
+    "Traceparent", "Tracestate", "X-Conversation-Id", "X-Chat-Id", "X-OpenCode-Session",
+    "X-OpenWebUI-Chat-Id", "X-OpenWebUI-Message-Id",
 )  # fmt: skip
 _PREFIXES: Final = ("x-stainless-", "anthropic-", "openai-")
 # What a page may read beside the body.

@@ -6,7 +6,7 @@ What servers write is read in that thread, so that none of them holds up a reply
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -57,6 +57,10 @@ class Servers:
     @property
     def seconds(self) -> float:
         return self._seconds
+
+    @property
+    def servers(self) -> Collection[str]:
+        return [each.name for each in self._connections]
 
     def start(self) -> None:
         """Begin to connect; nothing waits for it."""

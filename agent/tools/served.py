@@ -6,7 +6,7 @@ hint or an instruction.
 Knows nothing of where the tools are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -72,6 +72,11 @@ class Toolbox(Protocol):
     @property
     def seconds(self) -> float:
         """How long all calls for one request may take together."""
+        ...
+
+    @property
+    def servers(self) -> Collection[str]:
+        """The names of all servers, also of those that are away."""
         ...
 
     def start(self) -> None:

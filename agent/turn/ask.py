@@ -81,6 +81,18 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a request says of one of the agent's own servers of tools.
+
+    only: those of its tools that may be offered; None: all
+    approval: those that somebody has to allow, beside those of the settings; None: all
+    """
+
+    only: frozenset[str] | None = None
+    approval: frozenset[str] | None = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """One request for replies: its principal, its conversation, and what is asked."""
 
@@ -108,7 +120,8 @@ class Ask:
     serves: bool = False  # whether tools that the agent calls itself may be offered
     served: Mapping[str, Served] = field(default_factory=dict)  # those that are, among `tools`
     most_calls: int | None = None  # of such tools; None: as many as the settings let be made
-    can_ask: bool = False  # whether the API can ask for somebody's approval of a call
+    chosen: Mapping[str, Chosen] = field(default_factory=dict)  # by server; others: all, as set
+    can_ask: frozenset[str] = frozenset()  # servers for whose calls approval can be asked for
     approvals: tuple[Approval, ...] = ()  # what was said of calls that the last reply wants made
     made: tuple[Made, ...] = ()  # the calls that were made of those, before the first token
     left_s: float | None = None  # for calls of its own tools, after those; None: no time was used

@@ -21,6 +21,7 @@ from deploy.errors import NotRunningError, RefusedError
 API_KEY, OPERATOR_KEY = "QUICKSET_API_KEY", "QUICKSET_OPERATOR_KEY"  # in the environment
 STEP_UP_HEADER: Final = "X-Step-Up"  # the key once more, for what cannot be undone by one verb
 STEPPED_UP: Final = ("promote-full",)
+ASKS: Final = {"X-Server-Tools": "ask"}  # who calls can be asked whether a tool may be called
 CLIENT: Final = "quickset-mcp"
 ANSWER_S: Final = 300.0  # a long reply, or a version that is built again
 CONNECT_S: Final = 5.0
@@ -68,8 +69,8 @@ class Service:
 
         raises: NotRunningError, RefusedError
         """
-        url = f"{self._url}/v1/responses"
-        async with _asked("POST", url, body | {"stream": True}, _api_headers(keys)) as answer:
+        url, headers = f"{self._url}/v1/responses", _api_headers(keys) | ASKS
+        async with _asked("POST", url, body | {"stream": True}, headers) as answer:
             async for line in answer.content:
                 if line.startswith(b"data: {"):
                     event: Json = json.loads(line[len(b"data: ") :])

@@ -175,9 +175,34 @@ async def test_a_call_of_the_clients_that_is_cut_is_none(
         told.append(named_alike(await events_of(answer) if stream else await answer.json()))
         if path == "/v1/responses":
             kept = await api.client.get(f"{path}/{api.turns()[-1].id}")
-            assert [item["type"] for item in (await kept.json())["output"]] == ["message"]
+            items = [(item["type"], item["status"]) for item in (await kept.json())["output"]]
+            assert items == [("message", "completed"), ("function_call", "incomplete")]
     assert told[0] == told[1]
     assert "length" in told[1] or '"max_tokens"' in told[1] or '"incomplete"' in told[1]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_is_cut_behind_one_of_our_own_is_incomplete(
+    start_api: StartApi, tiny_base: BaseModel, stream: bool
+) -> None:
+    """Whichever is told last: the response has the items that were told, and they are kept."""
+    script = ["Hm. ", calling(), '<tool_call>{"name": "find", "arguments": {"city": "Os', "lo"]
+    given: dict[str, Any] = {"compiler": open_compiler(tiny_base), "context_tokens": 64}
+    api: Api = await start_api(tools=Box({"weather": RAIN}), script=script, **given)
+    asked = asked_of("/v1/responses") | {"max_output_tokens": 3, "stream": stream}
+    answer = await api.post("/v1/responses", asked)
+    if stream:
+        events = await events_of(answer)
+        told = events[-1][1]["response"]
+        ended = [data["item"] for name, data in events if name.endswith("output_item.done")]
+        assert ended == told["output"]
+    else:
+        told = await answer.json()
+    kinds = {item["type"]: item["status"] for item in told["output"]}
+    assert (kinds["function_call"], kinds["message"]) == ("incomplete", "completed")
+    assert "mcp_call" in kinds
+    kept = await api.client.get(f"/v1/responses/{told['id']}")
+    assert (await kept.json())["output"] == told["output"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -310,6 +335,30 @@ async def test_chat_streams_through_the_loop(start_api: StartApi) -> None:
     assert frames[-1]["usage"]["completion_tokens"] == 4
 
 
+async def test_streamed_calls_are_numbered(start_api: StartApi) -> None:
+    """Through all steps of a choice: clients put lists of a stream together by the index."""
+    two = calling(city="Oslo") + calling(city="Rome")
+    api = await start(start_api, Box({"weather": RAIN}), [two], [calling(city="Bonn")], ["Rain."])
+    frames = await events_of(await api.chat("Weather?", stream=True))
+    deltas = [frame["choices"][0]["delta"] for _, frame in frames if frame != "[DONE]"]
+    calls = [call for delta in deltas for call in delta.get("server_tool_calls", [])]
+    told = [(call["index"], json.loads(call["arguments"])["city"]) for call in calls]
+    assert told == [(0, "Oslo"), (1, "Rome"), (2, "Bonn")]
+
+
+async def test_log_probabilities_are_of_what_is_told(start_api: StartApi) -> None:
+    """Whole and streamed alike: of the text, and not of what wrote a call of our own."""
+    scripts = (["Hm. ", calling(city="Oslo")], ["It ", "rains."])
+    api = await start(start_api, Box({"weather": RAIN}), *scripts, *scripts)
+    async with message_of(api, logprobs=True) as message:
+        whole = message["choices"][0]["logprobs"]["content"]
+    frames = await events_of(await api.chat("Weather?", logprobs=True, stream=True))
+    choices = [frame["choices"][0] for _, frame in frames if frame != "[DONE]"]
+    told = [choice["logprobs"]["content"] for choice in choices if choice["logprobs"]]
+    assert [each for some in told for each in some] == whole
+    assert [each["token"] for each in whole] == ["Hm. ", "It ", "rains."]
+
+
 async def test_messages_tell_the_call_in_blocks(start_api: StartApi) -> None:
     """As Anthropic has calls of MCP tools, whole and streamed alike; sent back, they are read."""
     scripts = (["Hm. ", calling(city="Oslo")], ["It rains."])
@@ -323,6 +372,7 @@ async def test_messages_tell_the_call_in_blocks(start_api: StartApi) -> None:
     events = await events_of(await api.post("/v1/messages", body | {"stream": True}))
     starts = [data for name, data in events if name == "content_block_start"]
     assert [each["content_block"]["type"] for each in starts] == kinds
+    assert starts[1]["content_block"]["input"] == {"city": "Oslo"}
     assert [each["index"] for each in starts] == [0, 1, 2, 3]
     stops = [data["index"] for name, data in events if name == "content_block_stop"]
     assert stops == [0, 1, 2, 3]
@@ -357,6 +407,24 @@ async def test_responses_tell_the_call_as_an_item(start_api: StartApi) -> None:
     assert [item["type"] for item in items["data"]] == ["message"]
 
 
+async def test_a_failure_behind_a_call_is_told_and_kept_alike(start_api: StartApi) -> None:
+    """The steps before it, what was called, and what was said of the answer."""
+    failing: Any = ["It ", RuntimeError("boom")]
+    api = await start(start_api, Box({"weather": RAIN}), ["Hm. ", calling()], failing)
+    body = {"model": "quickset", "input": "Weather?", "stream": True}
+    *_, (name, data) = await events_of(await api.post("/v1/responses", body))
+    assert name == "response.failed"
+    told = data["response"]
+    kinds = [(item["type"], item["status"]) for item in told["output"]]
+    assert kinds == [("message", "completed"), ("mcp_call", "completed"), ("message", "incomplete")]
+    kept = await (await api.client.get(f"/v1/responses/{told['id']}")).json()
+    same = ("output", "status", "error", "usage")
+    assert [kept[name] for name in same] == [told[name] for name in same]
+
+
+ASKS = {"X-Server-Tools": "ask"}  # who sends it can be asked whether a call may be made
+
+
 def allowing(asked: dict[str, Any]) -> dict[str, Any]:
     """What allows all that a response asks for."""
     said = [
@@ -371,6 +439,7 @@ async def test_responses_ask_for_approval(start_api: StartApi) -> None:
     """Nothing is called before somebody allows it; then it is, and the answer follows."""
     box = Box({"weather": RAIN}, approval=("weather",))
     api = await start(start_api, box, ["", calling(city="Oslo")], ["It rains."])
+    api.headers = ASKS
     body = {"model": "quickset", "input": "Weather?"}
     asked = await (await api.post("/v1/responses", body)).json()
     request = asked["output"][-1]
@@ -394,13 +463,112 @@ async def test_responses_ask_for_approval(start_api: StartApi) -> None:
     assert (await api.post("/v1/responses", body | wrong)).status == 400
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_nobody_is_asked_who_has_not_said_so(start_api: StartApi, path: str) -> None:
+    """In any API: clients that have not named the server break at a question of it."""
+    box = Box({"weather": RAIN}, approval=("weather",))
+    api = await start(start_api, box, ["", calling(city="Oslo")], ["I may not look."])
+    limit = {"max_tokens": 30} if path == "/v1/messages" else {}
+    told = await (await api.post(path, asked_of(path) | limit)).text()
+    assert "I may not look." in told
+    assert "mcp_approval_request" not in told
+    assert "has to allow it" in (api.turns()[-1].messages[-1].content or "")
+    assert box.called == []
+
+
+def naming(label: str = "test", **more: Any) -> dict[str, Any]:
+    """A request that names a server of the agent's own."""
+    server = {"type": "mcp", "server_label": label} | more
+    return {"model": "quickset", "input": "Weather?", "tools": [server]}
+
+
+async def test_who_names_a_server_is_asked(start_api: StartApi) -> None:
+    """By a tool of type mcp, as OpenAI's clients do; the answer needs no more than its item."""
+    box = Box({"weather": RAIN}, approval=("weather",))
+    scripts = (["", calling(city="Oslo")], ["It rains. ", calling(city="Rome")])
+    api = await start(start_api, box, *scripts)
+    asked = await (await api.post("/v1/responses", naming(require_approval="never"))).json()
+    assert asked["output"][-1]["type"] == "mcp_approval_request"
+    named = {"type": "mcp", "server_label": "test", "require_approval": "never"}
+    assert asked["tools"] == [named]
+    allowed = {"model": "quickset"} | allowing(asked)
+    told = await (await api.post("/v1/responses", allowed)).json()
+    kinds = [item["type"] for item in told["output"]]
+    assert kinds == ["mcp_call", "message", "mcp_approval_request"]
+    assert box.called == [("weather", {"city": "Oslo"})]
+    unkept = await (await api.post("/v1/responses", naming() | {"store": False})).json()
+    assert "mcp_approval_request" not in json.dumps(unkept)
+
+
+async def test_a_question_is_of_a_server_that_was_named(start_api: StartApi) -> None:
+    """Where one of the calls is another's, none is asked for: the model reads why."""
+    box = Box({"weather": RAIN, "news": RAIN}, approval=("weather", "news"), elsewhere=("news",))
+    both = calling("weather") + calling("news")
+    api = await start(start_api, box, [calling("news")], ["No."], [both], ["No."])
+    for _ in range(2):
+        told = await (await api.post("/v1/responses", naming())).json()
+        assert "mcp_approval_request" not in {item["type"] for item in told["output"]}
+        assert told["output"][-1]["content"][0]["text"] == "No."
+    asked = await start(start_api, box, ["", both])
+    both_named = naming() | {"tools": [*naming()["tools"], *naming("other")["tools"]]}
+    told = await (await asked.post("/v1/responses", both_named)).json()
+    assert [item["server_label"] for item in told["output"]] == ["test", "other"]
+    assert box.called == []
+
+
+@pytest.mark.parametrize(
+    ("said", "shown", "waits"),
+    [
+        ({}, ["news", "weather"], False),
+        ({"allowed_tools": ["news"]}, ["news"], False),
+        ({"allowed_tools": {"tool_names": []}}, [], False),
+        ({"require_approval": "always"}, ["news", "weather"], True),
+        ({"require_approval": {"always": {"tool_names": ["news"]}}}, ["news", "weather"], True),
+        ({"require_approval": {"always": {"tool_names": ["weather"]}}}, ["news", "weather"], False),
+        ({"require_approval": {"never": {"tool_names": ["news"]}}}, ["news", "weather"], False),
+    ],
+)
+async def test_a_request_may_narrow_a_server(
+    start_api: StartApi, said: dict[str, Any], shown: list[str], waits: bool
+) -> None:
+    """To some of its tools, and to calls that somebody allows, where settings ask for less."""
+    box = Box({"weather": RAIN, "news": RAIN})
+    api = await start(start_api, box, ["", calling("news")], ["Rain."])
+    told = await (await api.post("/v1/responses", naming(**said))).json()
+    names = [each["function"]["name"] for each in api.turns()[0].tools or []]
+    assert sorted(names) == shown
+    assert ("mcp_approval_request" in {item["type"] for item in told["output"]}) is waits
+
+
+@pytest.mark.parametrize(
+    ("tools", "param"),
+    [
+        (naming("away")["tools"], "tools[0].server_label"),
+        (naming(server_url="https://a.example/mcp")["tools"], "tools[0].server_url"),
+        (naming(connector_id="connector_gmail")["tools"], "tools[0].connector_id"),
+        (naming(allowed_tools={"read_only": True})["tools"], "tools[0].allowed_tools.read_only"),
+        (naming(require_approval="perhaps")["tools"], "tools[0].require_approval"),
+        (naming()["tools"] * 2, "tools"),
+    ],
+)
+async def test_a_server_that_is_not_ours_is_refused(
+    start_api: StartApi, tools: list[Any], param: str
+) -> None:
+    """By its name, with what to do: nothing is called that a client names."""
+    api = await start(start_api, Box({"weather": RAIN}), ["Never."])
+    answer = await api.post("/v1/responses", naming() | {"tools": tools})
+    assert answer.status == 400
+    error = (await answer.json())["error"]
+    assert (error["param"], error["message"].startswith(param)) == (param, True)
+
+
 async def waiting_for_approval(
     start_api: StartApi, *scripts: list[str], result: Result = RAIN, **given: Any
 ) -> tuple[Api, Box, dict[str, Any]]:
     """An API that has asked whether it may call, its tools, and the request that allows it."""
     box = Box({"weather": result}, approval=("weather",))
     api = await start(start_api, box, ["", calling(city="Oslo")], *scripts, **given)
-    api.headers = {"Authorization": "Bearer ann"}
+    api.headers = {"Authorization": "Bearer ann", **ASKS}
     body = {"model": "quickset", "input": "Weather?"}
     asked = await (await api.post("/v1/responses", body)).json()
     return api, box, body | allowing(asked)
@@ -496,6 +664,7 @@ async def test_allowed_calls_share_the_time_of_a_request(start_api: StartApi) ->
     box = Box({"weather": RAIN}, approval=("weather",), seconds=1e-9)
     two = ["", calling(city="Oslo"), calling(city="Rome")]
     api = await start(start_api, box, two, ["It rains in Oslo."])
+    api.headers = ASKS
     body = {"model": "quickset", "input": "Weather?"}
     asked = await (await api.post("/v1/responses", body)).json()
     told = await (await api.post("/v1/responses", body | allowing(asked))).json()
@@ -508,6 +677,7 @@ async def test_calls_after_an_allowed_one_have_the_time_that_it_left(start_api: 
     """All calls for one request share its time, those before the first token too."""
     box = Box({"weather": RAIN, "news": RAIN}, approval=("weather",), seconds=1.0)
     api = await start(start_api, box, ["", calling()], [calling("news")], ["It rains."])
+    api.headers = ASKS
     body = {"model": "quickset", "input": "Weather?"}
     asked = await (await api.post("/v1/responses", body)).json()
     box.gate = asyncio.Event()
@@ -526,6 +696,7 @@ async def test_what_is_not_approved_is_not_called(start_api: StartApi) -> None:
     """No, or nothing, is no; the model reads the reason."""
     box = Box({"weather": RAIN}, approval=("weather",))
     api = await start(start_api, box, ["", calling()], ["Then not."], [calling()], ["Well."])
+    api.headers = ASKS
     body = {"model": "quickset", "input": "Weather?"}
     asked = await (await api.post("/v1/responses", body)).json()
     denied = {

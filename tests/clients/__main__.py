@@ -32,6 +32,11 @@ replies are noise: what comes out right there is the sampler's doing and not the
 `strict: true` is kept to where a call is demanded; with the default choice, auto, a client gets the
 arguments as the model wrote them, and checks them (docs/API.md).
 
+A call of the agent's own tools that needs somebody's approval is asked for in Responses alone, of
+clients that name the server (a tool of type `mcp`, HostedMCPTool in OpenAI's Agents SDK) or send
+`X-Server-Tools: ask`: others break at the question, and the model is told that nobody can be asked
+(docs/MCP.md).
+
 | client | version | what was tried | outcome |
 |---|---|---|---|
 """

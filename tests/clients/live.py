@@ -37,10 +37,10 @@ class Live:
     engine: Engine
     spool: Spool
 
-    def play(self, script: Script) -> None:
-        """Let the scripted engine answer with this from now on."""
+    def play(self, script: Script, *then: Script) -> None:
+        """Let the scripted engine answer with this from now on. then: what later requests get"""
         assert isinstance(self.engine, ScriptedEngine)
-        self.engine.script = script
+        self.engine.script, self.engine.then = script, list(then)
 
 
 @contextmanager

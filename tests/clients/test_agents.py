@@ -12,9 +12,11 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict
 
+from agent.tools.served import Result
+from tests.agent.turn.box import Box
 from tests.clients.apart import ASKED, INSTALL_S, installed
 from tests.clients.copied import HELLO, printed
-from tests.clients.live import Live
+from tests.clients.live import Live, called, live
 
 MOST = 300  # tokens of a reply
 ASKING = Path(__file__).with_name("instructed.py")
@@ -108,6 +110,34 @@ async def test_openai_agents(real: Live, kind: str) -> None:
     assert set(called) <= {"Oslo", "Rome"}
     assert called
     assert done.final_output.name in ("Oslo", "Rome")
+
+
+@pytest.mark.client(
+    "openai-agents", "the agent's own tools: HostedMCPTool is asked, others are not"
+)
+@pytest.mark.parametrize("named", [True, False])
+async def test_approval_of_the_agents_own_tools(tmp_path: Path, named: bool) -> None:
+    """Who names the server is asked, by its function; else the model is told that nobody can be."""
+    agents: Any = pytest.importorskip("agents")
+    openai: Any = pytest.importorskip("openai")
+    agents.set_tracing_disabled(True)
+    box = Box({"close": Result("Closed.", "ok")}, approval=("close",))
+    hosted = agents.HostedMCPTool(
+        tool_config={"type": "mcp", "server_label": "test"},
+        on_approval_request=lambda _: {"approve": True},
+    )
+    with live(tmp_path, tools=box) as api:
+        api.play(called("close", city="Oslo"), ["As you say."])
+        client = openai.AsyncOpenAI(base_url=f"{api.address}/v1", api_key="none", max_retries=0)
+        agent = agents.Agent(
+            name="a",
+            model=agents.OpenAIResponsesModel(model="quickset", openai_client=client),
+            tools=[hosted] if named else [],
+        )
+        done = await agents.Runner.run(agent, "Close it", auto_previous_response_id=True)
+        await client.close()
+    assert done.final_output == "As you say."
+    assert box.called == ([("close", {"city": "Oslo"})] if named else [])
 
 
 @pytest.mark.client("openai-agents", "the page /connect: its text runs as it stands")

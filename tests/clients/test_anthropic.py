@@ -1,12 +1,15 @@
 """Anthropic's Python client, as it comes from PyPI."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.tools.served import Result
+from tests.agent.turn.box import Box
 from tests.clients.copied import HELLO, printed
-from tests.clients.live import Live, called
+from tests.clients.live import Live, called, live
 
 anthropic = pytest.importorskip(
     "anthropic", reason="needs the extra clients: pip install -e '.[clients]'"
@@ -73,9 +76,29 @@ def test_tools(api: Live) -> None:
     assert asking.create(messages=messages, **given).content[0].text == "It is sunny."
 
 
+@tried("the agent's own tools: a call with its input, whole, and by both stream helpers")
+def test_tools_of_the_agents_own(tmp_path: Path) -> None:
+    """What was called is told alike, with what came of it."""
+    given: Any = {"model": "quickset", "max_tokens": 50, "messages": HI}
+    box, told = Box({"weather": Result("Rain.", "ok")}), []
+    with live(tmp_path, tools=box) as api:
+        api.play(called("weather", "Hm. ", city="Oslo"), ["It rains."])
+        told.append(client(api).messages.create(**given))
+        for asking in (client(api).messages, client(api).beta.messages):
+            api.play(called("weather", "Hm. ", city="Oslo"), ["It rains."])
+            with asking.stream(**given) as stream:
+                told.append(stream.get_final_message())
+    for message in told:
+        kinds = [block.type for block in message.content]
+        assert kinds == ["text", "mcp_tool_use", "mcp_tool_result", "text"]
+        assert message.content[1].input == {"city": "Oslo"}
+        assert message.stop_reason == "end_turn"
+
+
 @tried("tool runner: a Python function is called until the model answers")
-def test_tool_runner(api: Live) -> None:
-    """The client's own loop, with a function of the test."""
+@pytest.mark.parametrize("stops", [{}, {"stop_sequences": ["STOP"]}])
+def test_tool_runner(api: Live, stops: dict[str, Any]) -> None:
+    """The client's own loop, with a function of the test; a stop behind the call loses none."""
     asked: list[str] = []
 
     @anthropic.beta_tool  # type: ignore[untyped-decorator]
@@ -89,9 +112,9 @@ def test_tool_runner(api: Live) -> None:
         api.play(["It is sunny."])
         return "sunny"
 
-    api.play(called("weather", city="Oslo"))
+    api.play([*called("weather", city="Oslo"), "\nSTOP"])
     runner = client(api).beta.messages.tool_runner(
-        model="quickset", max_tokens=50, messages=HI, tools=[weather]
+        model="quickset", max_tokens=50, messages=HI, tools=[weather], **stops
     )
     final = runner.until_done()
     assert (asked, final.content[0].text) == (["Oslo"], "It is sunny.")

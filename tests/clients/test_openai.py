@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 import pydantic
 import pytest
 
+from agent.tools.served import Result
+from tests.agent.turn.box import Box
 from tests.clients.copied import HELLO, printed
-from tests.clients.live import Live, called
+from tests.clients.live import Live, called, live
 
 openai = pytest.importorskip(
     "openai", reason="needs the extra clients: pip install -e '.[clients]'"
@@ -111,6 +113,7 @@ def test_responses(api: Live) -> None:
     items = list(responses.input_items.list(second.id, order="asc", limit=1))
     assert [item.role for item in items] == ["user", "assistant", "user"]
     assert responses.input_tokens.count(model="quickset", input="a b").input_tokens == 3
+    assert responses.input_tokens.count(input="a b").input_tokens == 3
     responses.delete(first.id)
     with pytest.raises(openai.NotFoundError):
         responses.retrieve(first.id)
@@ -150,6 +153,29 @@ def test_responses_tools(api: Live) -> None:
         model="quickset", input=[*asked, *first.output, result], tools=[tool], store=False
     )
     assert by_id.output_text == by_items.output_text == "It is sunny."
+
+
+@tried("the agent's own tools: two calls in one reply, whole, streamed, by the stream helper")
+def test_tools_of_the_agents_own(tmp_path: Path) -> None:
+    """The helper puts a stream together as it is told whole, each call in its place."""
+    box = Box({"weather": Result("Rain.", "ok")})
+    two = [*called("weather", "Hm. ", city="Oslo"), *called("weather", city="Rome")[1:]]
+    with live(tmp_path, tools=box) as api:
+        chat = client(api).chat.completions
+        api.play(two, ["It rains."])
+        whole = chat.create(model="quickset", messages=HI).choices[0].message
+        api.play(two, ["It rains."])
+        with chat.stream(model="quickset", messages=HI) as stream:
+            list(stream)
+            gathered = stream.get_final_completion().choices[0].message
+    assert whole.content == gathered.content == "Hm. It rains."
+    named = ("name", "arguments", "outcome", "output")
+    told = [
+        [tuple(call[name] for name in named) for call in message.server_tool_calls]
+        for message in (whole, gathered)
+    ]
+    cities = [("weather", json.dumps({"city": city}), "ok", "Rain.") for city in ("Oslo", "Rome")]
+    assert told == [cities, cities]
 
 
 @tried("completions: whole, echoed, several prompts, streamed")

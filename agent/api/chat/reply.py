@@ -7,6 +7,7 @@ Knows the API's JSON; nothing of sockets.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from agent.api.chat.request import ChatRequest
@@ -50,6 +51,7 @@ class Completion:
         options = request.stream_options
         self._logprobs = bool(request.logprobs)
         self._usage = bool(options and options.include_usage)
+        self._served: Counter[int] = Counter()  # calls of our own that were told of each choice
 
     def whole(self) -> ChatCompletion:
         """The whole response, when every choice has ended."""
@@ -64,7 +66,7 @@ class Completion:
                 {
                     "index": number,
                     "message": _message(reply),
-                    "logprobs": _logprobs(reply.tokens) if self._logprobs else None,
+                    "logprobs": _logprobs(_told(reply)) if self._logprobs else None,
                     "finish_reason": reply.finish_reason,
                 }
                 for number, reply in enumerate(replies)
@@ -76,6 +78,9 @@ class Completion:
         """The chunks of what became certain of one choice."""
         reply = self._answer.replies[step.choice]
         for delta, tokens, reason in _deltas(step.events):
+            for call in delta.get("server_tool_calls", []):
+                call["index"] = self._served[step.choice]
+                self._served[step.choice] += 1
             choice: ChunkChoice = {
                 "index": step.choice,
                 "delta": delta,
@@ -176,6 +181,13 @@ def server_call(made: Made) -> ServerToolCall:
         "outcome": result.outcome if result else "left",
         "output": result.text if result else None,
     }
+
+
+def _told(reply: ToldReply) -> Sequence[Token]:
+    """The tokens of what is told: those that wrote a call of the agent's own are not."""
+    if any(part.made for part, _ in reply.parts):
+        return [token for piece in reply.pieces for token in piece.tokens]
+    return reply.tokens
 
 
 def _logprobs(tokens: Sequence[Token]) -> Logprobs:

@@ -33,8 +33,12 @@ class ToolCall(TypedDict):
 
 
 class ServerToolCall(TypedDict):
-    """A call that the agent made of a tool of its own (agent.tools), and what came of it. Ours."""
+    """A call that the agent made of a tool of its own (agent.tools), and what came of it. Ours.
 
+    A streamed one has its index, by which OpenAI's clients put lists of a stream together.
+    """
+
+    index: NotRequired[int]
     id: str
     server: str
     name: str

@@ -59,8 +59,8 @@ class MessageReply:
         message["content"] = [
             block for part, text in told_parts(reply.parts) for block in _contents(part, text)
         ]
-        message["stop_reason"] = _reason(reply.finish_reason, reply.stopped_by)
-        message["stop_sequence"] = reply.stopped_by
+        reason, sequence = _why(reply.finish_reason, reply.stopped_by)
+        message["stop_reason"], message["stop_sequence"] = reason, sequence
         return message
 
     def step(self, step: Step) -> Iterator[bytes]:
@@ -104,7 +104,8 @@ class MessageReply:
 
     def _own_use(self, part: Part, made: Made) -> Iterator[MessageEvent]:
         """A call of the agent's own tools, whole: its result is told as a block behind it."""
-        yield self._begun(part, {**own_use(made), "input": {}})
+        # whole from the start: clients add up what grows of tool_use alone, or put it in its place
+        yield self._begun(part, own_use(made))
         yield self._arguments(part, text_of(made.arguments))
         yield self._ended(part)
 
@@ -116,11 +117,12 @@ class MessageReply:
         return text
 
     def _stopped(self, reason: FinishReason, stopped_by: str | None) -> MessageEvent:
+        stop_reason, stop_sequence = _why(reason, stopped_by)
         return {
             "type": "message_delta",
             "delta": {
-                "stop_reason": _reason(reason, stopped_by),
-                "stop_sequence": stopped_by,
+                "stop_reason": stop_reason,
+                "stop_sequence": stop_sequence,
                 "stop_details": None,
                 "container": None,
             },
@@ -190,5 +192,13 @@ def _content(part: Part, text: str) -> Content:
     }
 
 
-def _reason(reason: FinishReason | None, stopped_by: str | None) -> StopReason | None:
-    return "stop_sequence" if stopped_by is not None else _REASONS.get(reason or "cancelled")
+def _why(
+    reason: FinishReason | None, stopped_by: str | None
+) -> tuple[StopReason | None, str | None]:
+    """Why a reply ended, and the sequence at which it did.
+
+    Calls that are whole are to be made, whatever came behind them: clients make none otherwise.
+    """
+    if stopped_by is not None and reason != "tool_calls":
+        return "stop_sequence", stopped_by
+    return _REASONS.get(reason or "cancelled"), None

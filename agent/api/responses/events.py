@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.api.logprobs import logprobs_of
 from agent.api.models.models import fingerprint
-from agent.api.parts import Parts, told_parts
+from agent.api.parts import Parts, told_pieces
 from agent.api.responses import own, stored
 from agent.api.responses.request import ResponsesRequest
 from agent.api.responses.response import (
@@ -57,7 +57,7 @@ class ResponseReply:
                 yield self._framed(shaped)
 
     def end(self) -> Iterator[bytes]:
-        """The whole response, as the mark of a stream that is whole; no call that was cut."""
+        """The whole response, as the mark of a stream that is whole."""
         response = self.whole()
         yield self._framed(_event(f"response.{response['status']}", response=response))
 
@@ -66,11 +66,22 @@ class ResponseReply:
         if not self._began:
             for shaped in self._begun():
                 yield self._framed(shaped)
-        usage, why = self._answer.usage, error.message
+        usage, why, pieces = self._answer.usage, error.message, self._told()
         if self._answer.response is not None:
-            self._answer.response |= stored.kept_of_failure(usage, why)
-        failed = self._made.response("failed", self._output, usage=usage, error=why)
+            self._answer.response |= stored.kept_of_failure(pieces, usage, why)
+        output = self._made.output(pieces, "failed", logprobs=self._call.logprobs)
+        failed = self._made.response("failed", output, usage=usage, error=why)
         yield self._framed(_event("response.failed", response=failed))
+
+    def _told(self) -> list[Piece]:
+        """What was told so far, but for a call that still grows: it is none."""
+        (reply,) = self._answer.replies
+        pieces = told_pieces(reply.pieces)
+        return [
+            each
+            for each in pieces
+            if each.part.call is None or each.part.number < len(self._output)
+        ]
 
     def _ended(self) -> Response:
         """The response at its end; what is kept of it is whole now, too."""
@@ -148,7 +159,7 @@ class ResponseReply:
         if part.call is not None:
             is_cut = reply.cut is not None and reply.cut.call == part.call
         else:
-            behind = told_parts(reply.parts)[part.number + 1 :]
+            behind = told_pieces(reply.told)[part.number + 1 :]
             is_cut = reply.finish_reason == "length" and not behind
         return "incomplete" if is_cut else "completed"
 

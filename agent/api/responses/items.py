@@ -66,6 +66,7 @@ class CallInput(Form):
     call_id: str = Field(min_length=1)
     name: str = Field(min_length=1)
     arguments: str
+    status: str | None = Field(None, description="incomplete: the limit cut it, it is none")
 
     def call(self) -> Json:
         """The call as the wire records have it."""
@@ -139,6 +140,8 @@ Items = Annotated[
 def messages_of(items: Iterable[Item]) -> list[Message]:
     """The messages of the wire records that items without references make, in order."""
     messages: list[Message] = []
+    items = list(items)
+    answered = {item.call_id for item in items if isinstance(item, CallOutputInput)}
     for item in items:
         match item:
             case MessageInput(role="assistant"):
@@ -149,6 +152,8 @@ def messages_of(items: Iterable[Item]) -> list[Message]:
                 messages.append(before.model_copy(update={"content": text}))
             case MessageInput():
                 messages.append(Message(role=item.role, content=item.content))
+            case CallInput(status="incomplete") if item.call_id not in answered:
+                pass  # it was never made: clients send all items back
             case CallInput():
                 before = _growing(messages) or Message(role="assistant", content=None)
                 calls = [*(before.tool_calls or []), item.call()]

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from agent.api.fields import (
-    ArgumentsSchema,
     Choice,
     Format,
     Refused,
@@ -17,8 +16,10 @@ from agent.api.fields import (
 )
 from agent.api.foreign import ReplyForm
 from agent.api.responses.items import Items
+from agent.api.responses.tools import FunctionTool, McpTool, Tool
 from agent.engine.sampler import MAX_TOP
 from agent.http.form import Form, read_form, refuse
+from agent.settings import MODEL
 from agent.turn.held.constraint import Constraint
 from streams.records import Json
 
@@ -35,28 +36,6 @@ Include = Literal[
     "code_interpreter_call.outputs",
 ]  # fmt: skip
 _THINKS = "this model does not reason before it answers: leave it out"
-
-
-class FunctionTool(Form):
-    """A function that the client runs; OpenAI's own tools are refused."""
-
-    type: Literal["function"]
-    name: str = Field(min_length=1, max_length=128)
-    description: str | None = None
-    parameters: ArgumentsSchema | None = None
-    strict: bool | None = Field(None, description="false: of the schema, what can be is kept to")
-
-    def record(self) -> Json:
-        """The tool as the chat template and the wire records have it."""
-        given = {"name": self.name, "description": self.description, "parameters": self.parameters}
-        function = {name: value for name, value in given.items() if value is not None}
-        return {"type": "function", "function": function}
-
-
-def _tool(value: Any) -> Any:
-    if isinstance(value, dict) and value.get("type", "function") != "function":
-        refuse("type: a built-in tool is not run here: offer a function")
-    return value
 
 
 class TextConfig(Form):
@@ -99,9 +78,7 @@ class ResponsesRequest(ReplyForm):
     max_tool_calls: int | None = Field(
         None, ge=1, description="of tools that the agent calls itself"
     )
-    tools: Annotated[
-        list[Annotated[FunctionTool, BeforeValidator(_tool)]] | None, Field(max_length=MAX_TOOLS)
-    ] = None
+    tools: Annotated[list[Tool] | None, Field(max_length=MAX_TOOLS)] = None
     tool_choice: Choice = None
     parallel_tool_calls: bool | None = Field(None, description="false: one call a reply")
     text: TextConfig | None = None
@@ -127,8 +104,9 @@ class ResponsesRequest(ReplyForm):
     def _possible(self) -> Self:
         if self.top_logprobs and not self.logprobs:
             refuse("top_logprobs: it goes with include, which must have {what}", what=LOGPROBS)
-        names = [tool.name for tool in self.tools or []]
+        names = [tool.name for tool in self.functions]
         prove_apart(names)
+        prove_apart([server.server_label for server in self.servers])
         if self.tool_choice is not None:
             self.tool_choice.prove(names)
         if not self.input and self.previous_response_id is None:
@@ -137,17 +115,27 @@ class ResponsesRequest(ReplyForm):
 
     def offered(self) -> list[Json] | None:
         """The tools that the model is shown: all, the chosen ones, or none."""
-        names = [tool.name for tool in self.tools or []]
+        names = [tool.name for tool in self.functions]
         only = self.tool_choice.only(names) if self.tool_choice else names
-        return [tool.record() for tool in self.tools or [] if tool.name in only] or None
+        return [tool.record() for tool in self.functions if tool.name in only] or None
 
     def constraint(self) -> Constraint | None:
         """What the reply must keep to, if anything."""
         return constraint_of(
             self.tool_choice,
-            self.tools or [],
+            self.functions,
             text__format=self.text.format if self.text else None,
         )
+
+    @property
+    def functions(self) -> list[FunctionTool]:
+        """The tools that the client runs."""
+        return [tool for tool in self.tools or [] if isinstance(tool, FunctionTool)]
+
+    @property
+    def servers(self) -> list[McpTool]:
+        """The agent's own servers that are named."""
+        return [tool for tool in self.tools or [] if isinstance(tool, McpTool)]
 
     @property
     def logprobs(self) -> bool:
@@ -155,6 +143,21 @@ class ResponsesRequest(ReplyForm):
         return LOGPROBS in (self.include or [])
 
 
+def _model(value: Any) -> Any:
+    return MODEL if value is None else value
+
+
+class InputTokensRequest(ResponsesRequest):
+    """The body of POST /v1/responses/input_tokens: a request for a response, which is not made."""
+
+    model: Annotated[str, BeforeValidator(_model, json_schema_input_type=str | None)] = MODEL
+
+
 def read_response(body: bytes) -> ResponsesRequest:
     """Check the body of a request for a response. Raises: InvalidError, naming the parameter."""
     return read_form(ResponsesRequest, body)
+
+
+def read_count(body: bytes) -> InputTokensRequest:
+    """Check the body of a request to count. Raises: InvalidError, naming the parameter."""
+    return read_form(InputTokensRequest, body)

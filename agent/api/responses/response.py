@@ -30,7 +30,7 @@ from agent.api.responses.schema import (
 from agent.engine.contract import Token
 from agent.turn.ask import Ask
 from agent.turn.own.told import Told, ToldReply
-from agent.turn.reply import FinishReason, Part, Piece, Usage
+from agent.turn.reply import FinishReason, Part, Piece, ToolCall, Usage
 from streams.turn import Sampling
 
 PREFIX = "resp_"
@@ -111,22 +111,37 @@ class Made:
         return call
 
     def output(
-        self, pieces: Sequence[Piece], status: Status, *, logprobs: bool = False
+        self,
+        pieces: Sequence[Piece],
+        status: Status,
+        *,
+        cut: str | None = None,
+        logprobs: bool = False,
     ) -> list[OutputItem]:
         """All items of a reply that has ended; one that says nothing is an empty message.
 
+        One that failed has what was told of it, which may be nothing.
+
         pieces: one for each part that says something
+        cut: the id of a call among them that the limit cut
         logprobs: whether those of each text's tokens are told
         """
         ended: ItemStatus = "completed" if status == "completed" else "incomplete"
+        if not pieces and status == "failed":
+            return []
         if not pieces:
             return [self.message(0, "", ended)]
         items = [
             self.item(each.part, each.text, "completed", each.tokens if logprobs else ())
             for each in pieces
         ]
+        for item in items:
+            if item["type"] == "mcp_call" and item["status"] == "in_progress":  # and never ended
+                item["status"] = "incomplete"
+            if item["type"] == "function_call" and item["call_id"] == cut:  # any other is whole
+                item["status"] = "incomplete"
         last = items[-1]
-        if last["type"] == "message":  # a call that was cut is none, so that any other is whole
+        if last["type"] == "message":
             last["status"] = ended
         return items
 
@@ -141,7 +156,19 @@ def made(answer: Told, call: ResponsesRequest, created_s: int) -> Made:
 def whole_output(made: Made, reply: ToldReply, *, logprobs: bool) -> list[OutputItem]:
     """The output of a reply that has ended."""
     status = STATUSES[reply.finish_reason or "cancelled"]
-    return made.output(told_pieces(reply.pieces), status, logprobs=logprobs)
+    pieces, call = told_of(reply)
+    cut = None if call is None else call.id
+    return made.output(told_pieces(pieces), status, cut=cut, logprobs=logprobs)
+
+
+def told_of(reply: ToldReply) -> tuple[list[Piece], ToolCall | None]:
+    """The pieces of a reply that has ended, and the call among them that the limit cut, if one was.
+
+    It is told as incomplete, and is never made.
+    """
+    if reply.cut is None or reply.finish_reason != "length":
+        return reply.pieces, None
+    return reply.told, reply.cut.call
 
 
 def output_text(text: str, tokens: Sequence[Token] = ()) -> OutputText:
@@ -157,7 +184,7 @@ def echo_of(call: ResponsesRequest, ask: Ask, sampling: Sampling) -> Echo:
         "model": call.model,
         "previous_response_id": call.previous_response_id,
         "instructions": call.instructions,
-        "tools": [_tool(tool.model_dump(mode="json")) for tool in call.tools or []],
+        "tools": [tool.told() for tool in call.tools or []],
         "tool_choice": call.tool_choice.said if call.tool_choice else "auto",
         "truncation": ask.truncation,
         "parallel_tool_calls": ask.parallel_calls,
@@ -178,11 +205,6 @@ def echo_of(call: ResponsesRequest, ask: Ask, sampling: Sampling) -> Echo:
         "safety_identifier": call.safety_identifier,
         "prompt_cache_key": call.prompt_cache_key,
     }
-
-
-def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """A function with every field that clients look for."""
-    return {"description": None, "parameters": None} | tool | {"strict": bool(tool.get("strict"))}
 
 
 def _usage(usage: Usage) -> ResponseUsage:

@@ -5,7 +5,7 @@ from aiohttp import web
 from agent.api.openai import ErrorBody
 from agent.api.operation import Operation
 from agent.api.responses.query import Page, ShownQuery, read_page, read_shown
-from agent.api.responses.request import ResponsesRequest, read_response
+from agent.api.responses.request import InputTokensRequest, ResponsesRequest, read_count
 from agent.api.responses.schema import (
     Deleted,
     InputTokens,
@@ -63,7 +63,7 @@ async def count_input(request: web.Request) -> web.Response:
     """Count the tokens of what would be answered, as the model would read it."""
     service, principal = request.app[SERVICE], admit(request)
     body = await edge.read_body(request)
-    (ask,) = await SURFACE.asks(read_response(body), caller_of(request, principal, body))
+    (ask,) = await SURFACE.asks(read_count(body), caller_of(request, principal, body))
     counted: InputTokens = {
         "object": "response.input_tokens",
         "input_tokens": await service.count(ask),
@@ -101,7 +101,7 @@ OPERATIONS = (
         TAG,
         answer=InputTokens,
         error=ErrorBody,
-        body=ResponsesRequest,
+        body=InputTokensRequest,
     ),
     Operation(
         "POST",

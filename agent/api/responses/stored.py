@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from agent.api.parts import told_parts
+from agent.api.parts import told_parts, told_pieces
 from agent.api.responses import own
-from agent.api.responses.response import PREFIX, STATUSES, Made
+from agent.api.responses.response import PREFIX, STATUSES, Made, told_of
 from agent.api.responses.schema import (
     CallItem,
     CallOutputItem,
@@ -43,27 +43,36 @@ def kept(made: Made, *, instructed: bool) -> Json:
 def kept_at_end(reply: ToldReply, usage: Usage, completed_s: int) -> Json:
     """What is kept when the reply has ended: how long each of its texts is, None for a call.
 
+    A call that was cut is kept itself: it is no call of the turn's reply.
+
     Where the agent called tools of its own, the turn is of the last step alone; then the parts are
     kept themselves, and the tokens of all steps.
 
     completed_s: Unix time, as the client was told
     """
     kept: Json = {"cached_tokens": usage.cached_tokens, "completed_s": completed_s}
-    if not any(part.made for part, _ in reply.parts):
-        return kept | {"parts": [None if part.call else len(text) for part, text in reply.parts]}
-    told = told_parts(reply.parts)
+    pieces, cut = told_of(reply)
+    if not any(piece.part.made for piece in pieces):
+        return kept | {"parts": [_kept_length(piece, cut) for piece in pieces]}
     return kept | {
-        "parts": [_kept_part(part, text) for part, text in told],
+        "parts": [_kept_part(piece, cut) for piece in told_pieces(pieces)],
         "tokens": [usage.prompt_tokens, usage.reply_tokens],
     }
 
 
-def kept_of_failure(usage: Usage, why: str) -> Json:
+def kept_of_failure(pieces: Sequence[Piece], usage: Usage, why: str) -> Json:
     """What is kept of a response whose reader was told that it failed, though its turn broke off.
 
+    pieces: what was told, one for each part; kept where the turn is of the last step alone
     why: as it was told
     """
-    return {"cached_tokens": usage.cached_tokens, "error": why}
+    kept: Json = {"cached_tokens": usage.cached_tokens, "error": why}
+    if not any(piece.part.made for piece in pieces):
+        return kept
+    return kept | {
+        "parts": [_kept_part(piece) for piece in pieces],
+        "tokens": [usage.prompt_tokens, usage.reply_tokens],
+    }
 
 
 def response_of(turn: Turn) -> Response:
@@ -75,7 +84,7 @@ def response_of(turn: Turn) -> Response:
     read, sampled = body.get("tokens") or (len(turn.prompt_token_ids), len(turn.token_ids))
     usage = Usage(read, sampled, cached, cut)
     pieces = [Piece(part, text, ()) for part, text in _parts(turn)]
-    output = made.output(pieces, status)
+    output = made.output(pieces, status, cut=_cut(body))
     # of one that was kept before it was: when its turn was recorded, a moment later
     completed_s = body.get("completed_s", turn.created_ms // 1000)
     return made.response(status, output, usage=usage, completed_s=completed_s, error=error)
@@ -210,10 +219,27 @@ def _parts(turn: Turn) -> list[tuple[Part, str]]:
     return told_parts(parts)
 
 
-def _kept_part(part: Part, text: str) -> Json:
-    if part.made is not None:
-        return {"made": own.kept(part.made)}
-    return {"call": part.call.id} if part.call is not None else {"text": text}
+def _cut(kept: Json) -> str | None:
+    """The id of the call that was cut, if one was."""
+    parts = [each for each in kept.get("parts") or [] if isinstance(each, dict)]
+    return next((each["cut"]["id"] for each in parts if "cut" in each), None)
+
+
+def _kept_length(piece: Piece, cut: ToolCall | None) -> int | Json | None:
+    if piece.part.call is None:
+        return len(piece.text)
+    return _kept_part(piece, cut) if piece.part.call == cut else None
+
+
+def _kept_part(piece: Piece, cut: ToolCall | None = None) -> Json:
+    call = piece.part.call
+    if piece.part.made is not None:
+        return {"made": own.kept(piece.part.made)}
+    if call is None:
+        return {"text": piece.text}
+    if call == cut:
+        return {"cut": {"id": call.id, "name": call.name, "arguments": piece.text}}
+    return {"call": call.id}
 
 
 def _part_again(kept: Json, number: int, turn: Turn) -> tuple[Part, str]:
@@ -221,6 +247,9 @@ def _part_again(kept: Json, number: int, turn: Turn) -> tuple[Part, str]:
         return Part(number, made=own.made_again(kept["made"])), ""
     if "text" in kept:
         return Part(number), kept["text"]
+    if "cut" in kept:
+        call = kept["cut"]
+        return Part(number, ToolCall(number, call["id"], call["name"])), call["arguments"]
     (call,) = (each for each in turn.reply.tool_calls or [] if each["id"] == kept["call"])
     function = call["function"]
     return Part(number, ToolCall(number, call["id"], function["name"])), function["arguments"]

@@ -15,9 +15,11 @@ from agent.api.responses.items import Item, ItemReference, messages_of, prove_pa
 from agent.api.responses.own import McpApprovalResponse
 from agent.api.responses.request import ResponsesRequest, read_response
 from agent.api.responses.response import PREFIX
+from agent.api.responses.tools import McpTool
 from agent.api.sampling import samplings
 from agent.errors import InvalidError, NotFoundError
-from agent.turn.ask import Approval, Ask
+from agent.turn.ask import Approval, Ask, Chosen
+from agent.turn.origin.sessions import may_ask
 from agent.turn.own.told import Told
 from streams.records import Message, Turn
 
@@ -97,9 +99,38 @@ def ask_of(
         constraint=call.constraint(),
         serves=may_serve(call.tool_choice),
         most_calls=call.max_tool_calls,
-        can_ask=call.store is not False,
+        can_ask=_can_ask(call, items, caller),
+        chosen=_chosen(call, caller),
         approvals=approvals,
     )
+
+
+def _chosen(call: ResponsesRequest, caller: Caller) -> dict[str, Chosen]:
+    """What is said of the agent's own servers. Raises: InvalidError for one that it has not"""
+    for number, tool in enumerate(call.tools or []):
+        if isinstance(tool, McpTool) and tool.server_label not in caller.servers:
+            ours = ", ".join(caller.servers) or "none"
+            param = f"tools[{number}].server_label"
+            raise InvalidError(
+                f"{param}: {tool.server_label[:100]!r} is no server of the agent's own, which alone"
+                f" are called: {ours}",
+                param=param,
+                code="invalid_value",
+            )
+    return {server.server_label: server.chosen() for server in call.servers}
+
+
+def _can_ask(call: ResponsesRequest, items: Sequence[Item], caller: Caller) -> frozenset[str]:
+    """The servers of whose calls this client can be asked: it breaks at a question unknown to it.
+
+    Those that it names; all where it says so, or answers what it was asked and names none.
+    """
+    answers = any(isinstance(each, McpApprovalResponse) for each in items)
+    if may_ask(caller.headers) or (answers and not call.servers):
+        named = frozenset(caller.servers)
+    else:
+        named = frozenset(server.server_label for server in call.servers)
+    return named if call.store is not False else frozenset()
 
 
 def _approvals(items: Sequence[Item], before: Turn | None) -> tuple[Approval, ...]:

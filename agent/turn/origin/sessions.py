@@ -99,11 +99,21 @@ def may_learn(headers: Mapping[str, str]) -> bool:
 
 
 def may_serve(headers: Mapping[str, str]) -> bool:
-    """Return whether the agent may call tools of its own: X-Server-Tools (off | on).
+    """Return whether the agent may call tools of its own: X-Server-Tools (off | on | ask).
 
     raises: InvalidError naming the header
     """
-    return _choice(headers, SERVE_HEADER, {"on": True, "off": False}, default=True)
+    choices = {"on": True, "off": False, "ask": True}
+    return _choice(headers, SERVE_HEADER, choices, default=True)
+
+
+def may_ask(headers: Mapping[str, str]) -> bool:
+    """Return whether the client says that it can be asked to allow a call: X-Server-Tools (ask).
+
+    raises: InvalidError naming the header
+    """
+    choices = {"on": False, "off": False, "ask": True}
+    return _choice(headers, SERVE_HEADER, choices, default=False)
 
 
 def _choice(

@@ -8,8 +8,8 @@ recorded as sampled, the results in the messages of the next one. The last step 
 response, so that what is said of the response is said of its answer.
 
 A reply that calls the client's tools ends the loop: they are the client's to call. Of what needs
-somebody's approval nothing is called: where the API can ask for it, the reply ends with asking;
-elsewhere the model is told that it cannot be had.
+somebody's approval nothing is called: where the client can be asked for it, the reply ends with
+asking; elsewhere the model is told that it cannot be had.
 
 Knows nothing of HTTP, or of where tools are.
 """
@@ -32,7 +32,7 @@ from agent.turn.reply import Reply, ReplyEvent, Usage
 from streams.records import Json, Message
 
 UNAPPROVED: Final = (
-    "{name} was not called: somebody has to allow it first, and this API has no way to ask. Answer "
+    "{name} was not called: somebody has to allow it first, and nobody can be asked here. Answer "
     "without it, and say that it was not called."
 )
 BESIDE: Final = "{name} was not called: the client's own tools were called in the same reply"
@@ -117,7 +117,7 @@ class Loop:
             calls = self._ours(reply)
             goes_on = bool(calls) and len(calls) == len(reply.calls)
             goes_on = goes_on and reply.finish_reason == "tool_calls" and left > 0
-            asked = goes_on and self._ask.can_ask and self._needs_approval(calls)
+            asked = goes_on and self._can_ask(calls) and self._needs_approval(calls)
             if goes_on and not asked and self._has_room(reply):
                 if ending:
                     yield Step(0, ending)
@@ -144,6 +144,9 @@ class Loop:
     def _has_room(self, reply: Reply) -> bool:
         """Whether a token is left, of those that the request allows, for what would follow."""
         return all(each.max_tokens > len(reply.tokens) for each in self._ask.samplings)
+
+    def _can_ask(self, calls: Sequence[Made]) -> bool:
+        return all(call.server in self._ask.can_ask for call in calls)
 
     def _needs_approval(self, calls: Sequence[Made]) -> bool:
         return any(self._ask.served[call.name].approval for call in calls)

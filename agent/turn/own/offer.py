@@ -4,13 +4,13 @@ Knows nothing of HTTP, or of where the tools are.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from agent.errors import InvalidError
 from agent.tools.served import Made, Result, Served, Toolbox
-from agent.turn.ask import Approval, Ask
+from agent.turn.ask import Approval, Ask, Chosen
 from agent.turn.own.allowed import Allowed
 from streams.records import Json, Message
 
@@ -22,17 +22,26 @@ SPENT: Final = "{name} was not called: the time for calls of tools is used up"
 def offer(ask: Ask, tools: dict[str, Served]) -> Ask:
     """Return the ask with these tools beside the client's; of one name the client's counts.
 
+    Those of a server are offered as the request has chosen: fewer, or more of them with approval.
     None are offered where the reply is held to a form, goes on with a message or is one of several.
     """
     alone = len(ask.samplings) <= 1 and ask.raw is None and not ask.continues
     if not ask.serves or ask.constraint is not None or not alone:
         return ask
     theirs = {tool["function"]["name"] for tool in ask.tools or []}
-    ours = {name: each for name, each in tools.items() if name not in theirs}
+    ours = {name: each for name, each in _chosen(ask, tools) if name not in theirs}
     if not ours:
         return ask
     shown = [each.tool for each in ours.values()]
     return replace(ask, tools=[*(ask.tools or []), *shown], served=ours)
+
+
+def _chosen(ask: Ask, tools: dict[str, Served]) -> Iterator[tuple[str, Served]]:
+    for name, each in tools.items():
+        chosen = ask.chosen.get(each.server, Chosen())
+        if chosen.only is None or name in chosen.only:
+            demanded = chosen.approval is None or name in chosen.approval
+            yield name, replace(each, approval=each.approval or demanded)
 
 
 def unread(ask: Ask) -> Ask:

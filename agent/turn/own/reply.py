@@ -57,7 +57,12 @@ class LoopReply:
     @property
     def pieces(self) -> list[Piece]:
         """The same, each part as the one piece that its pieces are together."""
-        return [joined(part, pieces) for part, pieces in self._parts if part != self.cut]
+        return [piece for piece in self.told if piece.part != self.cut]
+
+    @property
+    def told(self) -> list[Piece]:
+        """The same, and behind them a call that was cut."""
+        return [joined(part, pieces) for part, pieces in self._parts]
 
     @property
     def text(self) -> str:

@@ -27,6 +27,9 @@ class ToldReply(Protocol):
     def pieces(self) -> list[Piece]: ...
 
     @property
+    def told(self) -> list[Piece]: ...
+
+    @property
     def cut(self) -> Part | None: ...
 
     @property

@@ -155,6 +155,21 @@ async def test_why_a_reply_ended(
     assert "world" not in told["content"][0]["text"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_stop_behind_a_whole_call_leaves_it_to_be_made(
+    start_api: StartApi, stream: bool
+) -> None:
+    """As with Chat: clients make calls where the reason is tool_use, and nowhere else."""
+    api: Api = await start_api(script=[*CALL[:6], "\nSTOP", " here"])
+    asked = body(tools=[WEATHER], stop_sequences=["STOP"], stream=stream)
+    answer = await api.post(PATH, asked)
+    if stream:
+        told = next(d["delta"] for n, d in await events_of(answer) if n == "message_delta")
+    else:
+        told = await answer.json()
+    assert (told["stop_reason"], told["stop_sequence"]) == ("tool_use", None)
+
+
 async def test_tokens_are_counted_without_a_reply(api: Api) -> None:
     """The count is what the prompt has, whether it fits or not; nothing is sampled."""
     asked = body("w " * 100, system="Be brief.", tools=[WEATHER])

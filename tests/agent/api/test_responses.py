@@ -350,6 +350,52 @@ async def test_a_call_whose_end_alone_is_cut_stands(start_api: StartApi, stream:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("said", ["", "Let me see. "])
+async def test_a_call_that_is_cut_is_incomplete(
+    start_api: StartApi, tiny_base: BaseModel, stream: bool, said: str
+) -> None:
+    """As OpenAI has it: the items that were told are the response's, and are kept."""
+    before = [said] if said else []
+    script = [*before, '<tool_call>{"name": "weather", "arguments": {"city": "Os', "lo", '"}}']
+    api: Api = await start_api(script=script, compiler=open_compiler(tiny_base))
+    asked = body(tools=[WEATHER], max_output_tokens=len(script) - 1, stream=stream)
+    answer = await api.post(PATH, asked)
+    if stream:
+        events = await events_of(answer)
+        told = events[-1][1]["response"]
+        ended = [data["item"] for name, data in events if name.endswith("output_item.done")]
+        assert ended == told["output"]
+    else:
+        told = await answer.json()
+    assert told["status"] == "incomplete"
+    kinds = [(item["type"], item["status"]) for item in told["output"]]
+    texts = [("message", "completed")] if said else []
+    assert kinds == [*texts, ("function_call", "incomplete")]
+    assert told["output"][-1]["arguments"] == '{"city": "Oslo'
+    assert await shown(api, told["id"]) == told
+
+
+async def test_a_call_that_was_cut_is_in_no_prompt(
+    start_api: StartApi, tiny_base: BaseModel
+) -> None:
+    """Gone on from by name, by its items, or by references to them: it was never made."""
+    script = ["Let me see. ", '<tool_call>{"name": "weather", "arguments": {"city": "Os', "lo"]
+    api: Api = await start_api(script=script, compiler=open_compiler(tiny_base))
+    first = await created(api, "Weather?", tools=[WEATHER], max_output_tokens=2)
+    asked, more = message("user", "Weather?"), message("user", "Go on")
+    references = [{"type": "item_reference", "id": item["id"]} for item in first["output"]]
+    await created(api, [more], previous_response_id=first["id"])
+    await created(api, [asked, *first["output"], more])
+    await created(api, [asked, *references, more])
+    _, *turns = api.turns()
+    for turn in turns:
+        said = [(each.role, each.content, each.tool_calls) for each in turn.messages]
+        assert said[1:] == [("assistant", "Let me see. ", None), ("user", "Go on", None)]
+    answered = [asked, *first["output"], output(first["output"][-1]["call_id"]), more]
+    await created(api, answered)
+
+
+@pytest.mark.parametrize("stream", [False, True])
 async def test_a_reply_that_says_nothing_is_an_empty_message(
     start_api: StartApi, stream: bool
 ) -> None:
@@ -382,6 +428,9 @@ async def test_a_failure_in_mid_stream_is_a_failed_response(
         same = ("status", "error", "usage", "completed_at", "incomplete_details")
         assert [kept[name] for name in same] == [told[-1]["response"][name] for name in same]
         assert [item["content"][0]["text"] for item in kept["output"]] == ["a"]
+        assert told[-1]["response"]["output"] == kept["output"]
+    else:
+        assert told[-1]["response"]["output"] == []
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -490,7 +539,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"metadata": {"a": "x" * 513}}, "metadata.a"),
     ({"include": ["everything"]}, "include[0]"),
     ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
-    ({"tools": [{"type": "mcp", "server_url": "x"}]}, "tools[0].type"),
+    ({"tools": [{"type": "mcp", "server_url": "x"}]}, "tools[0].server_label"),
     ({"tools": [{"type": "function"}]}, "tools[0].name"),
     ({"tool_choice": {"type": "web_search"}}, "tool_choice"),
     ({"tool_choice": "required"}, "tool_choice"),

@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from aiohttp import ClientResponse
 
+from agent.turn.named import MESSAGE_HEADER
+from agent.turn.origin import origin, sessions
 from tests.agent.conftest import Api, StartApi
 
 CHAT = {"model": "quickset", "messages": [{"role": "user", "content": "Hi"}]}
@@ -78,14 +81,21 @@ async def test_a_named_origin_may_call(start_api: StartApi) -> None:
     assert (await post(api, Origin="https://evil.example")).status == 403
 
 
-# What the SDKs send from a browser, dangerouslyAllowBrowser being set.
+# What the SDKs send from a browser, dangerouslyAllowBrowser being set. They set User-Agent, and
+# Firefox and Safari ask whether it may be sent; Chrome leaves it out.
 SDK_HEADERS = {
-    "openai": "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,"
-    "x-stainless-package-version,x-stainless-retry-count,x-stainless-runtime,"
+    "openai": "authorization,content-type,user-agent,x-stainless-arch,x-stainless-lang,"
+    "x-stainless-os,x-stainless-package-version,x-stainless-retry-count,x-stainless-runtime,"
     "x-stainless-runtime-version,x-stainless-timeout,openai-organization",
     "anthropic": "anthropic-dangerous-direct-browser-access,anthropic-version,anthropic-beta,"
-    "content-type,x-api-key,x-stainless-arch,x-stainless-helper-method,x-stainless-lang",
+    "content-type,user-agent,x-api-key,x-stainless-arch,x-stainless-helper-method,x-stainless-lang",
 }
+
+
+def allowed_by(preflight: ClientResponse) -> set[str]:
+    """The headers that a page may send."""
+    told = preflight.headers["Access-Control-Allow-Headers"].split(",")
+    return {name.strip().lower() for name in told}
 
 
 @pytest.mark.parametrize("sdk", SDK_HEADERS)
@@ -98,11 +108,18 @@ async def test_the_headers_of_sdks_pass_a_preflight(start_api: StartApi, sdk: st
         "Access-Control-Request-Headers": SDK_HEADERS[sdk],
     }
     response = await api.client.options("/v1/chat/completions", headers=headers)
-    allowed = {name.strip().lower() for name in
-               response.headers["Access-Control-Allow-Headers"].split(",")}  # fmt: skip
-    assert set(SDK_HEADERS[sdk].split(",")) <= allowed
+    assert set(SDK_HEADERS[sdk].split(",")) <= allowed_by(response)
     assert response.headers["Access-Control-Max-Age"] == "7200"
     assert response.headers["Access-Control-Allow-Origin"] == ALLOWED
+
+
+async def test_what_we_read_of_a_request_passes_a_preflight(start_api: StartApi) -> None:
+    """A page names its session, its purpose and its trace as any other client does."""
+    api: Api = await start_api(origins=[ALLOWED])
+    response = await api.client.options("/v1/chat/completions", headers={"Origin": ALLOWED})
+    read = {*sessions.OURS, *sessions.CLIENT_HEADERS, MESSAGE_HEADER, "Tracestate",
+            origin.CLIENT_HEADER, origin.TRACE_HEADER, origin.RESEND_HEADER}  # fmt: skip
+    assert {name.lower() for name in read} <= allowed_by(response)
 
 
 async def test_a_preflight_allows_nothing_else(start_api: StartApi) -> None:

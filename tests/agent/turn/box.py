@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
 from agent.tools.served import Result, Served
@@ -25,15 +25,23 @@ class Box:
         approval: tuple[str, ...] = (),
         steps: int = 4,
         seconds: float = 60.0,
+        elsewhere: tuple[str, ...] = (),
     ) -> None:
-        """answers: of each tool; a function is given its arguments"""
+        """answers: of each tool; a function is given its arguments
+
+        elsewhere: tools of another server
+        """
         self.steps, self.seconds = steps, seconds
         self.called: list[tuple[str, Json]] = []
         self.gate: asyncio.Event | None = None
         self.shown = 0  # how often its tools were asked for
         self.goes_after: int | None = None  # being shown so often, it has none any more
         self.cancelled = 0
-        self._answers, self._approval = answers, approval
+        self._answers, self._approval, self._elsewhere = answers, approval, elsewhere
+
+    @property
+    def servers(self) -> Collection[str]:
+        return ["test", "other"] if self._elsewhere else ["test"]
 
     def start(self) -> None: ...
 
@@ -46,7 +54,8 @@ class Box:
         self.shown += 1
         if self.goes_after is not None and self.shown > self.goes_after:
             return {}
-        return {n: Served("test", tool(n), n in self._approval) for n in self._answers}
+        servers = {n: "other" if n in self._elsewhere else "test" for n in self._answers}
+        return {n: Served(servers[n], tool(n), n in self._approval) for n in self._answers}
 
     async def call(self, name: str, arguments: str, *, within_s: float) -> Result:
         assert within_s > 0
