@@ -1,4 +1,4 @@
-"""A clock for what must not jump: how long something has been kept, and when the log took it."""
+"""Clocks for what must not jump: how long something has been kept, and when the log took it."""
 
 import time
 from collections.abc import Callable
@@ -8,8 +8,13 @@ from typing import Final
 _PASSED: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 
 
+def passed() -> float:
+    """Return seconds since any moment, by a clock that nobody sets and that no sleep stops."""
+    return time.monotonic() if _PASSED is None else time.clock_gettime(_PASSED)
+
+
 def steady(
-    wall: Callable[[], float] = time.time, passed: Callable[[], float] | None = None
+    wall: Callable[[], float] = time.time, passed: Callable[[], float] = passed
 ) -> Callable[[], float]:
     """Return a clock in Unix seconds that cannot be set: right when it was made, it goes on alone.
 
@@ -22,6 +27,5 @@ def steady(
     >>> steady(lambda: next(wall), lambda: next(passed))()
     1001.5
     """
-    since = passed or (time.monotonic if _PASSED is None else lambda: time.clock_gettime(_PASSED))
-    began = wall() - since()
-    return lambda: began + since()
+    began = wall() - passed()
+    return lambda: began + passed()

@@ -8,7 +8,6 @@ takes it back.
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -41,6 +40,7 @@ from agent.errors import (
 )
 from agent.http import edge, pages, sse
 from agent.http.form import Query, read_query
+from streams.clock import passed
 from streams.log.contract import Log
 from streams.records import Json
 from streams.store.store import Store
@@ -65,7 +65,7 @@ def build_console(
     insight: Insight | None = None,
     interval_s: float = live.INTERVAL_S,
     wait_s: float = WAIT_S,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] = passed,
     stalled_s: float = STALLED_S,
 ) -> web.Application:
     """Assemble the console of an agent.
