@@ -135,7 +135,13 @@ async def serve(
             api = await _open_site(sites, build_app(service), settings.host, settings.port)
             console = await _open_site(
                 sites,
-                build_console(service, store, log=log, insight=Insight(base, residents, backend)),
+                build_console(
+                    service,
+                    store,
+                    log=log,
+                    insight=Insight(base, residents, backend),
+                    keep_days=streams.retention_days,
+                ),
                 settings.console_host,
                 settings.console_port,
             )

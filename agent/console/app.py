@@ -67,6 +67,7 @@ def build_console(
     wait_s: float = WAIT_S,
     clock: Callable[[], float] = passed,
     stalled_s: float = STALLED_S,
+    keep_days: int | None = None,
 ) -> web.Application:
     """Assemble the console of an agent.
 
@@ -76,10 +77,11 @@ def build_console(
     interval_s: how often an open page looks for changes
     wait_s: how long a page waits for store and log, in seconds
     stalled_s: an open page that takes no byte for this long is gone
+    keep_days: how long the log keeps what is said, to tell why nothing goes; None: not told
     raises: BindError when other machines could reach it and no operator key is set
     """
     access = Access(service, clock=clock)
-    sections = Sections(service, store, log, wait_s=wait_s)
+    sections = Sections(service, store, log, wait_s=wait_s, keep_days=keep_days)
     shared = live.Shared(sections.read, interval_s=interval_s, clock=clock)
     asking, of_log = Asking(store, wait_s=wait_s), Workers("console-letters", wait_s=wait_s)
     site = Site(
