@@ -24,6 +24,7 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from streams.keeping.leap import DAY_MS, Leap, leap_of, newest
+from streams.keeping.pack import pack
 from streams.log.contract import Partition, Topic
 from streams.store.rest_tables import RestRow
 from streams.store.states import EXPIRED, PLANNED, SPEAKING
@@ -151,6 +152,7 @@ def _expire_turns(session: Session, line: str, young: tuple[int, int], most: int
             "session": "", "key": "", "prefix_key": "", "reason": None, **WITHOUT_LINKS,
         }  # fmt: skip
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(ids)).values(emptied))
+        pack(session, TurnRow, ids)
         # hints are somebody's words; scores stay, which guards ask of versions that serve still
         wished = col(JudgementRow.turn_id).in_(ids), col(JudgementRow.hint).is_not(None)
         session.execute(update(JudgementRow).where(*wished).values(hint=None))

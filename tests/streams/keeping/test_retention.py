@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -260,6 +261,46 @@ def test_old_turns_keep_their_counts_and_lose_their_words(store: Store) -> None:
     )
     assert (old.uses, old.principal, old.version) == (2, "p", "v")
     assert rows["young"].record == {"messages": ["words"]}
+
+
+@pytest.mark.parametrize("size", [1_500, 9_000])
+def test_emptied_turns_give_their_disk_back(tmp_path: Path, size: int) -> None:
+    """However long they were, they share pages then; and each stands where it stood."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    seen(store, time_ms=NOW_MS)
+    empty = in_use(store)
+    with store.transaction() as session:
+        for number in range(400):
+            row = talk(f"turn {number}", day=980 if number < 360 else 995, sequence=number)
+            row.record, row.notes = {"text": "é" + "x" * size}, [number]
+            session.add(row)
+    before, full = standing(store), in_use(store) - empty
+    assert prune(store, retention_of("main", log=None, batch=70)) == 360
+    after = standing(store)
+    assert [row[:2] for row in after] == [row[:2] for row in before]
+    assert after[360:] == before[360:]
+    assert in_use(store) - empty <= full / 10 + 360 * 800
+    store.close()
+
+
+def standing(store: Store) -> list[tuple[Any, ...]]:
+    """Return the turns as they stand in the file, each after its place."""
+    with store.reading() as session:
+        found = session.connection().exec_driver_sql(
+            "SELECT rowid, turns.* FROM turns ORDER BY rowid"
+        )
+        return [tuple(row) for row in found]
+
+
+def in_use(store: Store) -> int:
+    """Return how many bytes of the file hold something."""
+    with store.reading() as session:
+        one = session.connection().exec_driver_sql
+        pages, free, size = (
+            one(f"PRAGMA {name}").scalar_one()
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
 
 
 @pytest.mark.fault("clock jump")
