@@ -143,7 +143,8 @@ async def serve(
                 settings.port,
             )
             insight = Insight(base, residents, backend)
-            shown = build_console(service, store, log=log, insight=insight)
+            keep_days = streams.retention_days
+            shown = build_console(service, store, log=log, insight=insight, keep_days=keep_days)
             console = await _open_site(
                 sites,
                 _runner(shown, service.events, "console", share=CONSOLE_SHARE),

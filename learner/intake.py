@@ -95,12 +95,13 @@ _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
 WHOLE: Final[tuple[Layer, ...]] = ("named", "chain", "talk")
 
 
-def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
+def take(session: Session, entries: Sequence[Entry], rules: Rules) -> bool:
     """Use entries, and move the group past them.
 
+    returns: whether somebody asked the line for a reply, which a candidate's beside it is not
     raises: ConflictError when another reader has used them: roll back and subscribe again
     """
-    newest_ms, group = 0, group_of(rules.line)
+    newest_ms, asked, group = 0, False, group_of(rules.line)
     repeated: dict[str, tuple[Note, Entry]] = {}  # by note, where its last record was used before
     moments = forget.moments(session)
     for entry in entries:
@@ -114,6 +115,7 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
             continue
         if isinstance(record, Turn):
             newest_ms = max(newest_ms, record.created_ms)
+            asked |= record.beside is None
         elif isinstance(record, Forgotten):
             moments = forget.moments(session)
         elif isinstance(record, Note):
@@ -124,6 +126,7 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> None:
         notes.tell_again(session, note, f"{entry.partition.number}@{entry.offset}")
     _close_idle(session, rules.line, newest_ms - rules.idle_close_ms)
     offsets.advance(session, group, entries)
+    return asked
 
 
 def _use_whole(session: Session, record: Record, entry: Entry, rules: Rules) -> bool:

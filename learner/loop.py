@@ -50,7 +50,7 @@ class Learner:
         self._writer = Writer(parts, spans.published)
         self._writing = self._writer.writing
         self._planner = Planner(parts, self._writing)
-        self._consumer = Consumer(parts, self._writer, self._planner.orders)
+        self._consumer = Consumer(parts, self._writer, self._planner.orders, self._planner.quiet)
         self._trainer = Trainer(
             parts, self._writer, spans, pause=self._pause, listening=self._listening
         )

@@ -1,5 +1,6 @@
 """What a learner is made of."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ class Parts:
     settings: LearnerSettings
     pause: Callable[[], None]  # called between pieces of work: keeps the pace, and may raise
     clock: Callable[[], float] = field(default_factory=steady)  # Unix seconds
+    wall: Callable[[], float] = time.time  # the same as it is set now: for times of the day alone
     evaluator: Evaluator | None = None  # scores members; None: this process
     anchors: Anchors | None = None  # the base's replies that members are held to; None: none
     idle: Idle | None = None  # what is measured while nothing is due; None: nothing

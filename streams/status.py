@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlmodel import Session, func, select
 
+from streams.keeping.leap import leap_of
 from streams.log import dead_letters
 from streams.log.contract import TOPICS, Log, Topic
 from streams.spool.file import look
@@ -62,21 +63,27 @@ class Status:
     spools: tuple[Spooled, ...]
     outbox: int  # records that committed and are not in the log yet
     dead_letters: int  # open ones
+    not_pruned: str | None = None  # why the retention lets nothing go; None: it does
 
 
-def read_status(store: Store, log: Log, *, spools: Path) -> Status:
+def read_status(
+    store: Store, log: Log, *, spools: Path, keep_days: int | None = None, now_ms: int = 0
+) -> Status:
     """Read the state of store, log and spools.
 
     spools: the folder that agents' spools share (home/spool); may be missing
+    keep_days, now_ms: how long records are kept, until when (Unix milliseconds); None: not known
     raises: LogUnavailableError, StoreUnavailableError
     """
     with store.reading() as session:
+        leap = None if keep_days is None else leap_of(session, keep_days, now_ms=now_ms)
         return Status(
             lags=tuple(lags(session, log)),
             leases=tuple(holders(session)),
             spools=tuple(spooled(spools)),
             outbox=session.exec(select(func.count()).select_from(OutboxRow)).one(),
             dead_letters=sum(each.closed is None for each in dead_letters.read_all(log)),
+            not_pruned=None if leap is None else str(leap),
         )
 
 

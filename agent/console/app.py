@@ -8,7 +8,6 @@ takes it back.
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -41,6 +40,7 @@ from agent.errors import (
 )
 from agent.http import edge, pages, sse
 from agent.http.form import Query, read_query
+from streams.clock import passed
 from streams.log.contract import Log
 from streams.records import Json
 from streams.store.store import Store
@@ -65,8 +65,9 @@ def build_console(
     insight: Insight | None = None,
     interval_s: float = live.INTERVAL_S,
     wait_s: float = WAIT_S,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] = passed,
     stalled_s: float = STALLED_S,
+    keep_days: int | None = None,
 ) -> web.Application:
     """Assemble the console of an agent.
 
@@ -76,10 +77,11 @@ def build_console(
     interval_s: how often an open page looks for changes
     wait_s: how long a page waits for store and log, in seconds
     stalled_s: an open page that takes no byte for this long is gone
+    keep_days: how long the log keeps what is said, to tell why nothing goes; None: not told
     raises: BindError when other machines could reach it and no operator key is set
     """
     access = Access(service, clock=clock)
-    sections = Sections(service, store, log, wait_s=wait_s)
+    sections = Sections(service, store, log, wait_s=wait_s, keep_days=keep_days)
     shared = live.Shared(sections.read, interval_s=interval_s, clock=clock)
     asking, of_log = Asking(store, wait_s=wait_s), Workers("console-letters", wait_s=wait_s)
     site = Site(

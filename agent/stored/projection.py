@@ -10,7 +10,8 @@ Invariants: what a forgotten principal said before the moment is not in it, whic
 read first; a deleted turn stays deleted, also when it is read after its deletion, and so does its
 principal's feedback on it; of the feedback on a turn the last in the log's order is kept, whoever
 of several processes reads it when, and feedback that the log has twice stands where it came first;
-what is older than the log keeps is not in it.
+what is older than the log keeps is not in it, by when the log took it, which a clock that is ahead
+has no say in (streams.keeping.leap).
 
 Knows nothing of HTTP, nor of how the log is read.
 """
@@ -19,14 +20,16 @@ import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from agent.errors import DamagedError
+from streams.clock import steady
 from streams.errors import RecordError, UnreadableRecordError
 from streams.keeping import forgotten
+from streams.keeping.leap import DAY_MS, leap
 from streams.log.contract import Entry, Partition, Topic
 from streams.log.file import use_wal
 from streams.log.mark import Mark
@@ -35,7 +38,7 @@ from streams.records import Deletion, Feedback, Forgotten, Turn, decode
 FILE: Final = "responses.db"  # in the home of the agents that share it
 TOPICS: Final[tuple[Topic, ...]] = ("turns", "feedback", "forgotten")
 SCHEMA_VERSION: Final = 4
-DAY_MS: Final = 24 * 60 * 60 * 1000
+_AGEING: Final = ("turns", "feedback", "feedback_ids")
 # What the records of interest have in their canonical bytes; most records are passed over by it.
 # No text can hold these bytes: a quotation mark in one is escaped.
 _MARKS: Final[Mapping[Topic, bytes]] = {
@@ -72,9 +75,16 @@ _LOG = logging.getLogger(__name__)
 class Projection:
     """The file. Any thread may call every method; all but `mend` and `close` raise DamagedError."""
 
-    def __init__(self, path: Path, *, keep_days: int) -> None:
-        """Open the file, or make it. keep_days: as the log keeps turns."""
-        self._path, self._keep_ms = path, keep_days * DAY_MS
+    def __init__(
+        self, path: Path, *, keep_days: int, clock: Callable[[], float] | None = None
+    ) -> None:
+        """Open the file, or make it.
+
+        keep_days: as the log keeps turns
+        clock: Unix seconds, which no record is believed to be ahead of; by default a steady one
+        """
+        self._path, self._keep_days, self._clock = path, keep_days, clock or steady()
+        self._first_after: dict[int, int] = {}  # the last of what is old → the first that is not
         self._lock = threading.Lock()
         self._closed = False
         self._damage: str | None = None
@@ -119,10 +129,7 @@ class Projection:
         """
         with self._transaction() as connection:
             seen = [each for entry in entries for each in _take(connection, entry)]
-            newest_ms = max((entry.time_ms for entry in entries), default=0)
-            for table in ("turns", "feedback", "feedback_ids"):
-                old = f"DELETE FROM {table} WHERE taken_ms < ?"  # noqa: S608  # names of our own
-                connection.execute(old, (newest_ms - self._keep_ms,))
+            self._let_go(connection, [entry.time_ms for entry in entries])
             _advance(connection, entries)
         if any(entry.partition.topic != "turns" for entry in entries):
             self._settle()
@@ -172,6 +179,24 @@ class Projection:
             if not self._closed:
                 self._closed = True
                 self._connection.close()
+
+    def _let_go(self, connection: sqlite3.Connection, read_ms: Sequence[int]) -> None:
+        """Delete what is too old beside the newest of what was read."""
+        now_ms = self._clock() * 1000
+        newest_ms = max((each for each in read_ms if each <= now_ms), default=0)
+        old_ms = newest_ms - self._keep_days * DAY_MS
+        before_ms = max(_ends(connection, "max", "<", old_ms), default=None)
+        if before_ms is None:
+            return
+        young_ms = [each for each in read_ms if each >= old_ms]
+        young_ms += _ends(connection, "min", ">=", old_ms)
+        first_ms = min(self._first_after.get(before_ms, newest_ms), *young_ms)
+        self._first_after = {before_ms: first_ms}
+        if leap(self._keep_days, before_ms=before_ms, first_ms=first_ms, newest_ms=newest_ms):
+            return
+        for table in _AGEING:
+            old = f"DELETE FROM {table} WHERE taken_ms < ?"  # noqa: S608  # names of our own
+            connection.execute(old, (old_ms,))
 
     def _settle(self) -> None:
         """Empty the write-ahead log, which still quotes what was taken out, if nobody reads it."""
@@ -347,6 +372,18 @@ def _forget(connection: sqlite3.Connection, record: Forgotten) -> None:
             " AND min(created_ms, taken_ms) <= ?",
             (record.principal, record.created_ms),
         )
+
+
+def _ends(connection: sqlite3.Connection, end: str, side: str, than_ms: int) -> list[int]:
+    """Return the first or the last that the log took on one side of a moment, of each table."""
+    found = (
+        connection.execute(
+            f"SELECT {end}(taken_ms) FROM {table} WHERE taken_ms {side} ?",  # noqa: S608
+            (than_ms,),
+        ).fetchone()[0]
+        for table in _AGEING
+    )
+    return [each for each in found if each is not None]
 
 
 def _advance(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:

@@ -4,10 +4,11 @@ Knows nothing of what is read.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Generic, TypeVar
+
+from streams.clock import passed
 
 Found = TypeVar("Found")
 
@@ -24,7 +25,7 @@ class Reading(Generic[Found]):
         name: str,
         *,
         keep_s: float = KEEP_S,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = passed,
     ) -> None:
         """Name its thread.
 

@@ -53,10 +53,16 @@ def init(in_force: InForce) -> None:
 @streams.command()
 @with_settings("home")
 def status(in_force: InForce, as_json: Json = False) -> None:
-    """Print lag, lease, spools, outbox and open dead letters."""
+    """Print lag, lease, spools, outbox, open dead letters, and why nothing is pruned."""
     settings = in_force.settings.streams
     with existing_store(settings) as store, _log(settings) as log:
-        found = read_status(store, log, spools=settings.home.expanduser() / "spool")
+        found = read_status(
+            store,
+            log,
+            spools=settings.home.expanduser() / "spool",
+            keep_days=settings.retention_days,
+            now_ms=int(time.time() * 1000),
+        )
     if as_json:
         body = asdict(found)
         body["lags"] = [asdict(each) | {"lag": each.lag} for each in found.lags]
@@ -73,6 +79,8 @@ def status(in_force: InForce, as_json: Json = False) -> None:
     for each in found.spools:
         typer.echo(f"spool {each.folder}: {each.records} records wait, {each.dropped} were dropped")
     typer.echo(f"outbox: {found.outbox} records wait; dead letters: {found.dead_letters} open")
+    if found.not_pruned:
+        typer.echo(found.not_pruned)
 
 
 @letters.command("list")

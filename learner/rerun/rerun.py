@@ -266,6 +266,7 @@ class _Run:
             gate=gate,
             pause=lambda: None,
             clock=lambda: self._now_ms / 1000,
+            wall=lambda: self._now_ms / 1000,
             recall=self._recall,
             renews=self._renews,
             seats=self._seats,

@@ -10,6 +10,7 @@ from sqlmodel import select
 
 from learner.batch import standing
 from learner.batch.when.mode import Orders
+from learner.batch.when.quiet import Quiet
 from learner.forget import store as forget
 from learner.intake import TOPICS, take
 from learner.judges.slow.later import Later
@@ -26,9 +27,12 @@ from streams.store.tables import ForgottenRow
 class Consumer:
     """Reads for one line, in its consumer group. Not shared between threads."""
 
-    def __init__(self, parts: Parts, writer: Writer, orders: Orders) -> None:
-        """Read the parts' log; nothing is read yet. orders: is shown every entry."""
-        self._parts, self._writer, self._orders = parts, writer, orders
+    def __init__(self, parts: Parts, writer: Writer, orders: Orders, quiet: Quiet) -> None:
+        """Read the parts' log; nothing is read yet.
+
+        orders: is shown every entry; quiet: is told of every request
+        """
+        self._parts, self._writer, self._orders, self._quiet = parts, writer, orders, quiet
         self._line, self._group = parts.settings.line, group_of(parts.settings.line)
         self._reader: Subscription | None = None
         self._later = Later(parts.rules.slow, self._line) if parts.rules.slow else None
@@ -69,11 +73,13 @@ class Consumer:
     def _use(self, entries: Sequence[Entry]) -> None:
         try:
             with self._writer.writing() as session:
-                take(session, entries, self._parts.rules)
+                asked = take(session, entries, self._parts.rules)
         except BaseException:
             self._leave()  # it stands behind entries that were not used: read from the stored place
             raise
         self._orders.see(entries)
+        if asked:
+            self._quiet.end()
 
     def _leave(self) -> None:
         if self._reader is not None:

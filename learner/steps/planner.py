@@ -12,6 +12,7 @@ from learner.batch import window
 from learner.batch.plan import next_plan, unfinished
 from learner.batch.when import mode
 from learner.batch.when.mode import Orders
+from learner.batch.when.quiet import Quiet
 from learner.batch.when.rests import Rests
 from learner.guards import collapse, drift
 from learner.parts import Parts
@@ -29,6 +30,7 @@ class Planner:
         """Plan by the parts' settings and store. writing: a transaction of the line's learner."""
         self._parts, self._writing = parts, writing
         self.orders = Orders(parts.settings.line)
+        self.quiet = Quiet(parts.clock)
         self._rests = Rests()
         self._told: dict[str, Any] = {}  # what it said last that it waits for
 
@@ -46,7 +48,7 @@ class Planner:
                 settings = settings.model_copy(update={"linger_s": 0.0})
             elif obstacle is None:
                 obstacle = collapse.obstacle(session, line.name) or mode.obstacle(
-                    session, settings, now_s=self._parts.clock()
+                    settings, now_s=self._parts.wall(), quiet_s=self.quiet.lasts_s
                 )
             corrective = drift.due(session, line, settings, now_ms=now_ms) if not obstacle else None
             found = corrective or next_plan(

@@ -11,15 +11,20 @@
 
 Little goes at a time, so that nobody waits for it. What is old is told by when the log took it,
 not by the clock of the agent that said it, and against the newest record, not a clock alone: one
-that is set wrong, the agent's or the learner's, prunes nothing.
+that is set wrong, the agent's or the learner's, prunes nothing. Nor does one that was wrong when
+its process started: what came after something young is young, however it is dated, and records
+that lie further ahead than anything is kept are not believed at once (streams.keeping.leap).
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from sqlalchemy import delete, update
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
+from streams.keeping.leap import DAY_MS, Leap, leap_of, newest
+from streams.keeping.pack import pack
 from streams.log.contract import Partition, Topic
 from streams.store.rest_tables import RestRow
 from streams.store.states import EXPIRED, PLANNED, SPEAKING
@@ -32,7 +37,8 @@ from streams.store.tables import (
     TurnRow,
 )
 
-DAY_MS = 24 * 60 * 60 * 1000
+_LOG = logging.getLogger(__name__)
+
 # Topics whose records lose their worth with time; all others decide what serves.
 AGEING: tuple[Topic, ...] = ("turns", "feedback", "judgements", "dead-letters")
 # Read by groups, from the offsets that they keep: what one has not passed stays.
@@ -44,7 +50,9 @@ BATCH = 500
 class Prunable(Protocol):
     """A log that does not prune by itself (streams.log.sqlite.SqliteLog)."""
 
-    def prune(self, partition: Partition, *, before_ms: int, below: int, most: int) -> int:
+    def prune(
+        self, partition: Partition, *, before_ms: int, below: int, most: int, newest_ms: int
+    ) -> int:
         """Remove the oldest records of a partition that are old enough; return how many went."""
         ...
 
@@ -62,10 +70,11 @@ class Retention:
         group: the consumer group of the line
         log: None where the log prunes by itself
         """
-        self._keep_ms = days * DAY_MS
+        self._days = days
         self._line, self._group = line, group
         self._log = log
         self._batch = batch
+        self._told: Leap | None = None
 
     def prune(self, session: Session, *, now_ms: int) -> int:
         """Prune a little, in the caller's transaction, which holds the line's lease.
@@ -73,26 +82,35 @@ class Retention:
         returns: how much went, 0 when all is young
         raises: LogUnavailableError
         """
-        newest_ms = session.exec(
-            select(func.max(SeenRow.time_ms)).where(SeenRow.time_ms <= now_ms)
-        ).one()
-        if newest_ms is None:
+        newest_ms = newest(session, now_ms=now_ms)
+        if newest_ms is None or self._leaps(session, now_ms):
             return 0
-        before_ms = newest_ms - self._keep_ms
-        gone = _expire_turns(session, self._line, before_ms, self._batch)
+        before_ms = newest_ms - self._days * DAY_MS
+        gone = _expire_turns(session, self._line, (before_ms, newest_ms), self._batch)
         gone += _forget_rests(session, self._line, before_ms, self._batch)
         gone += _forget_ids(session, self._group, before_ms, self._batch)
         if self._log is not None:
-            gone += _prune_log(session, self._log, before_ms, self._batch)
+            gone += _prune_log(session, self._log, (before_ms, newest_ms), self._batch)
         return gone
 
+    def _leaps(self, session: Session, now_ms: int) -> bool:
+        """Whether the newest records are not believed; said once."""
+        found = leap_of(session, self._days, now_ms=now_ms)
+        if found is not None and found != self._told:
+            _LOG.warning("%s", found)
+        self._told = found
+        return found is not None
 
-def _prune_log(session: Session, log: Prunable, before_ms: int, most: int) -> int:
+
+def _prune_log(session: Session, log: Prunable, young: tuple[int, int], most: int) -> int:
+    before_ms, newest_ms = young
     gone = 0
     for topic in AGEING:
         for partition, end in log.end_offsets(topic).items():
             below = end if topic not in READ_BY_GROUPS else _passed(session, partition)
-            gone += log.prune(partition, before_ms=before_ms, below=below, most=most)
+            gone += log.prune(
+                partition, before_ms=before_ms, below=below, most=most, newest_ms=newest_ms
+            )
     return gone
 
 
@@ -106,34 +124,63 @@ def _passed(session: Session, partition: Partition) -> int:
     return min((read.get(group, 0) for group in groups), default=0)
 
 
-def _expire_turns(session: Session, line: str, before_ms: int, most: int) -> int:
-    """Empty the line's oldest turns; a plan that is under way keeps its own until it is done."""
+def _expire_turns(session: Session, line: str, young: tuple[int, int], most: int) -> int:
+    """Empty the line's oldest turns; a plan that is under way keeps its own until it is done.
+
+    young: from when to when the log took what stays
+    """
     plans = select(GenerationRow.turn_ids).where(
         GenerationRow.line == line, GenerationRow.state == PLANNED
     )
     planned = {id for ids in session.exec(plans) for id in ids}
     old = (
-        select(TurnRow.id)
+        select(TurnRow.id, TurnRow.sequence)
         .where(
             TurnRow.line == line,
-            TurnRow.taken_ms < before_ms,
+            TurnRow.taken_ms < young[0],
             col(TurnRow.state).in_(SPEAKING),
             col(TurnRow.id).not_in(planned),
         )
         .order_by(col(TurnRow.taken_ms))
         .limit(most)
     )
-    ids = session.exec(old).all()
+    found = session.exec(old).all()
+    ids = _before_the_young(session, line, dict(found), young) if found else []
     if ids:
         emptied: dict[str, Any] = {
             "state": EXPIRED, "record": {}, "next_state": None, "target": None,
             "session": "", "key": "", "prefix_key": "", "reason": None, **WITHOUT_LINKS,
         }  # fmt: skip
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(ids)).values(emptied))
+        pack(session, TurnRow, ids)
         # hints are somebody's words; scores stay, which guards ask of versions that serve still
         wished = col(JudgementRow.turn_id).in_(ids), col(JudgementRow.hint).is_not(None)
         session.execute(update(JudgementRow).where(*wished).values(hint=None))
     return len(ids)
+
+
+def _before_the_young(
+    session: Session, line: str, old: Mapping[str, int], young: tuple[int, int]
+) -> list[str]:
+    """Return those of some old turns that came before all young ones, by their sequence.
+
+    What came behind a young one was dated by a clock that was behind.
+    """
+    before_ms, newest_ms = young
+    first = (
+        select(TurnRow.sequence)
+        .where(
+            (col(TurnRow.line) + "") == line,  # by its sequence alone: few rows are looked at
+            TurnRow.sequence >= min(old.values()) - BATCH,
+            TurnRow.sequence < max(old.values()),
+            col(TurnRow.taken_ms) + 0 >= before_ms,
+            col(TurnRow.taken_ms) + 0 <= newest_ms,
+        )
+        .order_by(col(TurnRow.sequence))
+        .limit(1)
+    )
+    end = session.exec(first).first()
+    return [id for id, sequence in old.items() if end is None or sequence < end]
 
 
 def _forget_rests(session: Session, line: str, before_ms: int, most: int) -> int:

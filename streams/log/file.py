@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from streams.clock import UNSET_BEFORE_S
 from streams.errors import LogUnavailableError, SchemaError
 from streams.log.contract import TOPICS
 
@@ -18,6 +19,7 @@ BUSY_S = 10.0
 TURN_S = 0.0005  # between two tries to begin to write, which takes some milliseconds
 RETRY_S = 0.01  # another process switches a new file's mode within this, mostly
 WAL_LIMIT_BYTES = 64 * 2**20
+_AHEAD_MS = 24 * 60 * 60 * 1000
 
 _SCHEMA = (
     """CREATE TABLE topics (
@@ -33,6 +35,10 @@ _SCHEMA = (
 # Appends to a topic by its number, at the offset that follows. It writes into a view of the
 # connection's own (`open_door`): a record is one statement then, and so a transaction by itself.
 # Each statement of a thread takes the interpreter from the replies some three times.
+#
+# No record is dated before the one before it where the appender's clock was never set, or is a
+# little behind another process's: it would be older than it is, and pruned too early. One that is
+# set is not held to a record that was dated more than a day ahead of it, for years perhaps.
 APPEND = "INSERT INTO appended VALUES (?, ?, ?, ?, ?)"
 _DOOR = f"""
     CREATE TEMP VIEW appended (topic, key, id, value, time_ms) AS SELECT 0, '', '', x'', 0;
@@ -42,7 +48,16 @@ _DOOR = f"""
         UPDATE topics SET next_offset = next_offset + 1 WHERE number = NEW.topic;
         INSERT INTO entries (place, key, id, value, time_ms)
             SELECT (number << {OFFSET_BITS}) + next_offset - 1,
-                NEW.key, NEW.id, NEW.value, NEW.time_ms
+                NEW.key, NEW.id, NEW.value,
+                max(NEW.time_ms, coalesce((
+                    SELECT time_ms FROM (
+                        SELECT time_ms FROM entries
+                        WHERE place >= number << {OFFSET_BITS}
+                            AND place < (number << {OFFSET_BITS}) + next_offset - 1
+                        ORDER BY place DESC LIMIT 1
+                    ) WHERE NEW.time_ms < {UNSET_BEFORE_S * 1000}
+                        OR time_ms - NEW.time_ms <= {_AHEAD_MS}
+                ), 0))
             FROM topics WHERE number = NEW.topic;
     END;
 """  # noqa: S608 - our own words

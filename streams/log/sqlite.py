@@ -125,14 +125,25 @@ class SqliteLog:
             ).fetchone()
         return {Partition(topic, 0): row[0]}
 
-    def prune(self, partition: Partition, *, before_ms: int, below: int, most: int) -> int:
+    def prune(
+        self,
+        partition: Partition,
+        *,
+        before_ms: int,
+        below: int,
+        most: int,
+        newest_ms: int | None = None,
+    ) -> int:
         """Remove records of a partition from its beginning; offsets keep their meaning.
+
+        What stands behind a young record is young, too, whatever a clock that was behind has dated.
 
         Only the oldest `most` are looked at. What is freed is used again: the file stops growing,
         and does not shrink.
 
         before_ms: Unix milliseconds; what was appended earlier goes
         below: an offset; only what stands before it goes
+        newest_ms: what is dated later is of a clock that ran ahead, and makes nothing young
         returns: number of records removed
         """
         low = self._numbers[partition.topic] << OFFSET_BITS
@@ -142,7 +153,7 @@ class SqliteLog:
                 " ORDER BY place LIMIT ?",
                 (low, low + below, most),
             ).fetchall()
-            old = [(place,) for place, time_ms in oldest if time_ms < before_ms]
+            old = list(_old(oldest, before_ms, newest_ms))
             connection.executemany("DELETE FROM entries WHERE place = ?", old)
         return len(old)
 
@@ -194,6 +205,17 @@ class SqliteLog:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+
+def _old(
+    oldest: Iterable[tuple[int, int]], before_ms: int, newest_ms: int | None
+) -> Iterator[tuple[int]]:
+    """Yield the places of what is old, up to the first that is young."""
+    for place, time_ms in oldest:
+        if time_ms < before_ms:
+            yield (place,)
+        elif newest_ms is None or time_ms <= newest_ms:
+            return
 
 
 class SqliteSubscription:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from learner.settings import group_of
-from streams.keeping.retention import DAY_MS
+from streams.keeping.leap import DAY_MS
 from streams.line import ledger
 from streams.open import open_log, open_retention
 from streams.store.store import open_store
@@ -21,7 +21,9 @@ def grow_old(learner: LearnerHome) -> int:
     store, log = open_store(learner.streams), open_log(learner.streams)
     retention, gone = open_retention(learner.streams, log, line="main", group=GROUP), 0
     with store.transaction() as session:
-        session.add(SeenRow(group=GROUP, id="said today", time_ms=LATER_MS))
+        for days in (0, 7):  # what has come for a week is no clock's error
+            moment_ms = LATER_MS - days * DAY_MS
+            session.add(SeenRow(group=GROUP, id=f"said {days} days ago", time_ms=moment_ms))
     while True:
         with store.transaction() as session:
             some = retention.prune(session, now_ms=LATER_MS)

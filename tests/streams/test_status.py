@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from streams.errors import LogUnavailableError
+from streams.keeping.leap import DAY_MS
 from streams.log import dead_letters
 from streams.log.contract import Entry, Log, Outgoing, Partition, outgoing
 from streams.log.sqlite import SqliteLog
@@ -15,6 +16,7 @@ from streams.store import outbox
 from streams.store.lease import Clocks, Lease
 from streams.store.offsets import advance
 from streams.store.store import Store
+from streams.store.tables import SeenRow
 
 
 def made(number: int) -> Outgoing:
@@ -48,6 +50,22 @@ def test_the_status_counts_what_waits(store: Store, tmp_path: Path) -> None:
     assert lease.expires_ms == 105_000
     assert (status.outbox, status.dead_letters) == (1, 1)
     log.close()
+
+
+def test_the_status_says_why_nothing_is_pruned(log: Log, store: Store, tmp_path: Path) -> None:
+    """Records lie further ahead than anything is kept; with the next week's it is silent."""
+
+    def told(day: int) -> str | None:
+        now_ms = day * DAY_MS
+        with store.transaction() as session:
+            session.add(SeenRow(group="learner/main", id=str(day), time_ms=now_ms))
+        return read_status(
+            store, log, spools=tmp_path, keep_days=90, now_ms=now_ms
+        ).not_pruned  # fmt: skip
+
+    assert told(1_000) is None
+    assert "further ahead than the 90 days" in str(told(1_100))
+    assert told(1_107) is None
 
 
 def test_a_spool_is_seen_from_outside(store: Store, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ enough for it; a program's request carries the key anyway.
 import hmac
 import re
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +24,7 @@ from agent.errors import BindError, BusyError, ForbiddenError, KeyRefusedError
 from agent.http.auth import Keys
 from agent.http.origins import name_in
 from agent.settings import Role, is_loopback
+from streams.clock import passed
 
 COOKIE: Final = "quickset_operator"
 TOKEN_HEADER: Final = "X-CSRF-Token"
@@ -57,9 +57,10 @@ class _Session:
 class Access:
     """The operators' keys and the sessions opened with them, in memory only."""
 
-    def __init__(self, service: Service, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, service: Service, *, clock: Callable[[], float] = passed) -> None:
         """Take the keys of the settings.
 
+        clock: seconds since any moment; a session that sleeps with its machine goes idle, too
         raises: BindError when other machines could reach a console that asks for no key
         """
         settings = service.settings

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlmodel import Session, col, func, select
 
 from agent.console.read.view import View
+from streams.keeping.leap import leap_of
 from streams.log.contract import Partition
 from streams.records import Json
 from streams.store.states import JUDGED, PLANNED
@@ -37,7 +38,16 @@ def read(session: Session, view: View) -> Json:
         ),
         "lag": _lag(session, view.ends),
         "dead_letters": view.dead_letters,
+        "not_pruned": _not_pruned(session, view),
     }
+
+
+def _not_pruned(session: Session, view: View) -> str | None:
+    """Say why the retention lets nothing go; None: nothing is in its way."""
+    if view.keep_days is None:
+        return None
+    found = leap_of(session, view.keep_days, now_ms=view.now_ms)
+    return str(found) if found is not None else None
 
 
 def _lease(row: LeaseRow, now_ms: int) -> Json:

@@ -34,10 +34,21 @@ class Sections:
     """The sections of one console."""
 
     def __init__(
-        self, service: Service, store: Store | None, log: Log | None, *, wait_s: float = WAIT_S
+        self,
+        service: Service,
+        store: Store | None,
+        log: Log | None,
+        *,
+        wait_s: float = WAIT_S,
+        keep_days: int | None = None,
     ) -> None:
-        """Read nothing yet. wait_s: how long a page waits for store and log, in seconds."""
+        """Read nothing yet.
+
+        wait_s: how long a page waits for store and log, in seconds
+        keep_days: how long the log keeps what is said; None: not known
+        """
         self._service, self._store, self._wait_s = service, store, wait_s
+        self._keep_days = keep_days
         self._sections, self._figures = of_store(), LogFigures(log)
         self._of_log = Reading[Figures]("console-log")
         self._of_store = Reading[dict[str, Value]]("console-store")
@@ -58,7 +69,7 @@ class Sections:
         figures = await self._of_log.ask(self._figures.read, wait_s=self._wait_s / 2)
         ends, letters = figures or ({}, None)
         now_ms = int(time.time() * 1000)
-        view = View(list(serving), named - {None}, ends, letters, now_ms)
+        view = View(list(serving), named - {None}, ends, letters, now_ms, self._keep_days)
         read = partial(self._read, self._store, view)
         found = await self._of_store.ask(read, wait_s=ends_s - time.monotonic())
         return _trouble(NO_ANSWER) if found is None else found

@@ -18,3 +18,4 @@ class View:
     ends: Mapping[Partition, int] = field(default_factory=dict)  # of the topics that groups read
     dead_letters: int | None = None  # open ones; None: not known
     now_ms: int = 0  # Unix milliseconds
+    keep_days: int | None = None  # how long the log keeps what is said; None: not known

@@ -95,6 +95,8 @@ def _health(ask: Ask) -> Iterator[Json]:
     letters = (learner or {}).get("dead_letters")
     if letters:
         yield _part("Dead letters", "warn", f"{letters} open: records that nobody could use")
+    if not_pruned := (learner or {}).get("not_pruned"):
+        yield _part("Retention", "warn", not_pruned)
 
 
 def _part(name: str, state: str, text: str) -> Json:

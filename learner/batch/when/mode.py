@@ -4,20 +4,20 @@ The mode is a setting (`learner.mode`). An order (`quickset learn`) lets one gen
 at once, in every mode, as soon as there is something to learn from; it is a record of the log, and
 the generation that fulfils it says so, so that a restart neither loses nor repeats it.
 
-Times of the day are this process's local ones.
+Times of the day are this process's local ones, by the clock as it is set now: a machine may have
+started before its clock was right.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlmodel import Session, func, select
+from sqlmodel import Session, select
 
 from learner.settings import LearnerSettings, minutes
 from streams.errors import RecordError
 from streams.log.contract import Entry, Log, records_now
 from streams.records import LearnOrder, Record, decode
-from streams.store.states import UNSEEN
-from streams.store.tables import GenerationRow, TurnRow
+from streams.store.tables import GenerationRow
 
 
 class Orders:
@@ -65,10 +65,11 @@ def _decoded(entries: Iterable[Entry]) -> Iterable[Record]:
             continue  # the intake says so
 
 
-def obstacle(session: Session, settings: LearnerSettings, *, now_s: float) -> str | None:
+def obstacle(settings: LearnerSettings, *, now_s: float, quiet_s: float) -> str | None:
     """Return what a generation waits for by the mode, in words; None: it may be planned now.
 
-    now_s: Unix seconds
+    now_s: Unix seconds, by the clock as it is set now
+    quiet_s: for how long nobody has asked, seconds
     """
     if settings.mode == "manual":
         return "an order (Learn now, or quickset learn): learner.mode is manual"
@@ -76,8 +77,7 @@ def obstacle(session: Session, settings: LearnerSettings, *, now_s: float) -> st
         return None
     if not inside(settings.windows, datetime.fromtimestamp(now_s)):
         return f"its learning windows ({', '.join(settings.windows)})"
-    quiet_s = now_s - _last_request_s(session, settings.line)
-    if 0 <= quiet_s < settings.idle_s:
+    if quiet_s < settings.idle_s:
         return f"{settings.idle_s:g} s without a request: learner.mode is idle"
     return None
 
@@ -96,11 +96,3 @@ def _holds(begins: int, ends: int, minute: int) -> bool:
     if begins <= ends:
         return begins <= minute < ends
     return minute >= begins or minute < ends
-
-
-def _last_request_s(session: Session, line: str) -> float:
-    """Return when the newest turn was taken, Unix seconds; 0 without any."""
-    newest = select(func.max(TurnRow.taken_ms)).where(
-        TurnRow.line == line, func.coalesce(TurnRow.reason, "") != UNSEEN
-    )
-    return (session.exec(newest).one() or 0) / 1000

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import inspect
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,10 +10,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.console import build_console
-from agent.console.access.access import COOKIE, RENEWAL_HEADER, STEP_UP_HEADER
+from agent.console.access.access import COOKIE, RENEWAL_HEADER, STEP_UP_HEADER, Access
 from agent.console.access.guesses import MAX_FAILURES, WINDOW_S
 from agent.errors import BindError
 from agent.settings import AgentSettings, OperatorKey
+from streams.clock import passed
 from tests.agent.console.rows import FakeService
 
 Client = TestClient[web.Request, web.Application]
@@ -292,6 +294,12 @@ async def test_a_session_that_asks_for_nothing_ends(keyed: Client, clock: Clock)
     clock.now_s += KEYED.session_idle_s + 1
     await asyncio.wait_for(stream.read(), 60)
     assert (await keyed.get("/operator/state")).status == 401
+
+
+def test_a_session_goes_idle_while_the_machine_sleeps() -> None:
+    """The console's own clock goes on in a sleep, where the machine has one that does."""
+    assert inspect.signature(build_console).parameters["clock"].default is passed
+    assert inspect.signature(Access).parameters["clock"].default is passed
 
 
 async def test_a_page_that_renews_itself_is_no_use(keyed: Client, clock: Clock) -> None:

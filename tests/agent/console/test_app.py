@@ -19,13 +19,14 @@ from agent.console.app import Read
 from agent.console.read.sections import BROKEN_ROW, NO_STORE, NO_TABLES
 from agent.watch.events import Event
 from streams.errors import LogUnavailableError, NotAllowedError, VerbRefusedError
+from streams.keeping.leap import DAY_MS
 from streams.log import dead_letters
 from streams.log.contract import Entry, Partition, Topic, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Json, Message
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
-from streams.store.tables import ForgottenRow, RecipeRow, RolloutRow, TurnRow
+from streams.store.tables import ForgottenRow, RecipeRow, RolloutRow, SeenRow, TurnRow
 from tests.agent.console.rows import BASE, FakeService, fill, judgement_row, turn_row
 
 Client = TestClient[web.Request, web.Application]
@@ -263,6 +264,23 @@ async def test_lag_counts_what_the_learner_has_not_read(store: Store) -> None:
     # Of feedback nothing was read ever, so all of it is left.
     assert lag == {"learner/main": {"turns": 3, "feedback": 7}}
     await client.close()
+
+
+async def test_it_says_why_nothing_is_pruned(store: Store) -> None:
+    """A machine's clock may have been ahead when it started: the page Now warns of it."""
+    with store.transaction() as session:
+        for days in (200, 0):
+            moment_ms = NOW_MS - days * DAY_MS
+            session.add(SeenRow(group="learner/main", id=str(days), time_ms=moment_ms))
+    for keep_days, told in ((90, True), (365, False), (None, False)):
+        app = build_console(FakeService(), store, interval_s=0, keep_days=keep_days)
+        client: Client = TestClient(TestServer(app))
+        await client.start_server()
+        health = (await read(client, "/api/now"))["health"]
+        warned = [part for part in health if part["name"] == "Retention"]
+        assert bool(warned) == told
+        assert all(part["state"] == "warn" and "90 days" in part["text"] for part in warned)
+        await client.close()
 
 
 async def test_open_dead_letters_and_the_spool_are_shown(store: Store, tmp_path: Path) -> None:

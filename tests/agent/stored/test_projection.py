@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import DamagedError
-from agent.stored.projection import DAY_MS, Projection
+from agent.stored.projection import Projection
+from streams.keeping.leap import DAY_MS
 from streams.log.contract import Partition
 from streams.records import Record
 from tests.agent.stored.records import deletion, entry, feedback, forgotten, spoil, stored
@@ -96,9 +97,36 @@ def test_what_is_older_than_the_log_keeps_goes(projection: Projection) -> None:
     """By when the log took it, against the newest that was read."""
     late_ms = 6_000 + DAYS * DAY_MS + 1
     projection.take([entry(stored("old"), 0), entry(stored("older", at_ms=1), 1)])
+    projection.take([entry(stored("between"), 2, taken_ms=late_ms // 2)])
     assert holds(projection, "old", "older") == [True, True]
-    projection.take([entry(stored("new", at_ms=late_ms), 2, taken_ms=late_ms)])
-    assert holds(projection, "old", "older", "new") == [False, False, True]
+    projection.take([entry(stored("new", at_ms=late_ms), 3, taken_ms=late_ms)])
+    assert holds(projection, "old", "older", "between", "new") == [False, False, True, True]
+
+
+@pytest.mark.fault("clock jump")
+def test_a_record_that_is_dated_ahead_makes_nothing_old(path: Path) -> None:
+    """One agent's clock is wrong, and the other's replies may be asked for all the same."""
+    projection = Projection(path, keep_days=DAYS, clock=lambda: 2 * DAY_MS / 1000)
+    projection.take([entry(stored("a"), 0, taken_ms=DAY_MS)])
+    projection.take([entry(stored("b"), 1, taken_ms=(DAYS + 100) * DAY_MS)])
+    projection.take([entry(stored("c"), 2, taken_ms=2 * DAY_MS)])
+    assert holds(projection, "a", "b", "c") == [True, True, True]
+    projection.close()
+
+
+@pytest.mark.fault("clock jump")
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_leap_of_this_machines_clock_is_not_believed_at_once(
+    projection: Projection, is_stored: bool
+) -> None:
+    """Where time has really passed, what is old goes with the records of a week later."""
+    projection.take([entry(stored("a"), 0, taken_ms=DAY_MS)])
+    for number, day in enumerate((100, 103, 106.9), 1):
+        record = stored(f"t{day}", kept=is_stored)
+        projection.take([entry(record, number, taken_ms=int(day * DAY_MS))])
+        assert holds(projection, "a") == [True]
+    projection.take([entry(stored("late", kept=is_stored), 4, taken_ms=107 * DAY_MS)])
+    assert holds(projection, "a") == [False]
 
 
 def test_it_is_there_after_a_restart(path: Path) -> None:

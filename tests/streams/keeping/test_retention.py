@@ -4,13 +4,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from streams.keeping.retention import AGEING, BATCH, DAY_MS, Retention
+from streams.keeping.leap import DAY_MS
+from streams.keeping.retention import AGEING, BATCH, Retention
 from streams.log.contract import TOPICS, Entry, Outgoing, Partition, Topic
 from streams.log.sqlite import SqliteLog
 from streams.settings import StreamsSettings
@@ -97,11 +99,12 @@ def talk(
     said_day: float | None = None,
     state: TurnState = "judged",
     line: str = "main",
+    sequence: int = 1,
 ) -> TurnRow:
     said = day if said_day is None else said_day
     return TurnRow(
         id=id, line=line, version="v", principal="p", session="s", key="k", prefix_key="pk",
-        state=state, sequence=1, record={"messages": ["words"]}, next_state=["more words"],
+        state=state, sequence=sequence, record={"messages": ["words"]}, next_state=["more words"],
         target={"token_ids": [1]}, uses=2,
         created_ms=int(said * DAY_MS), taken_ms=int(day * DAY_MS),
     )  # fmt: skip
@@ -184,14 +187,14 @@ def test_a_line_prunes_its_own_rows_and_no_other_lines(store: Store) -> None:
     """What another learner may be working with is its own to let go of."""
     lines = ("main", "other")
     for line in lines:
-        seen(store, time_ms=980 * DAY_MS, id="old", group=f"learner/{line}")
-        seen(store, time_ms=NOW_MS, group=f"learner/{line}")
+        for day, id in ((980, "old"), (990, "between"), (1_000, "new")):
+            seen(store, time_ms=day * DAY_MS, id=id, group=f"learner/{line}")
     with store.transaction() as session:
         session.add_all(talk(f"turn of {line}", day=980, line=line) for line in lines)
     prune(store, retention_of("other", log=None))
     with store.reading() as session:
         states = dict(session.exec(select(TurnRow.line, TurnRow.state)).all())
-        old = session.exec(select(SeenRow.group).where(SeenRow.time_ms < NOW_MS)).all()
+        old = session.exec(select(SeenRow.group).where(SeenRow.time_ms < 990 * DAY_MS)).all()
     assert states == {"main": "judged", "other": "expired"}
     assert old == ["learner/main"]
 
@@ -260,6 +263,46 @@ def test_old_turns_keep_their_counts_and_lose_their_words(store: Store) -> None:
     assert rows["young"].record == {"messages": ["words"]}
 
 
+@pytest.mark.parametrize("size", [1_500, 9_000])
+def test_emptied_turns_give_their_disk_back(tmp_path: Path, size: int) -> None:
+    """However long they were, they share pages then; and each stands where it stood."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    seen(store, time_ms=NOW_MS)
+    empty = in_use(store)
+    with store.transaction() as session:
+        for number in range(400):
+            row = talk(f"turn {number}", day=980 if number < 360 else 995, sequence=number)
+            row.record, row.notes = {"text": "é" + "x" * size}, [number]
+            session.add(row)
+    before, full = standing(store), in_use(store) - empty
+    assert prune(store, retention_of("main", log=None, batch=70)) == 360
+    after = standing(store)
+    assert [row[:2] for row in after] == [row[:2] for row in before]
+    assert after[360:] == before[360:]
+    assert in_use(store) - empty <= full / 10 + 360 * 800
+    store.close()
+
+
+def standing(store: Store) -> list[tuple[Any, ...]]:
+    """Return the turns as they stand in the file, each after its place."""
+    with store.reading() as session:
+        found = session.connection().exec_driver_sql(
+            "SELECT rowid, turns.* FROM turns ORDER BY rowid"
+        )
+        return [tuple(row) for row in found]
+
+
+def in_use(store: Store) -> int:
+    """Return how many bytes of the file hold something."""
+    with store.reading() as session:
+        one = session.connection().exec_driver_sql
+        pages, free, size = (
+            one(f"PRAGMA {name}").scalar_one()
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+
 @pytest.mark.fault("clock jump")
 def test_a_clock_that_jumps_ahead_prunes_nothing(log: SqliteLog, store: Store) -> None:
     """Years ahead by the learner's clock, but not by what it read, nothing is old."""
@@ -291,6 +334,63 @@ def test_an_agent_whose_clock_is_wrong_loses_nothing(store: Store) -> None:
     with store.reading() as session:
         states = {row.id: row.state for row in session.exec(select(TurnRow))}
     assert states == {"behind": "judged", "ahead": "expired"}
+
+
+@pytest.mark.fault("clock jump")
+def test_a_machine_that_starts_with_its_clock_ahead_prunes_nothing(
+    log: SqliteLog, store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Agent and learner both believe it; why nothing goes is said once, until it is set right."""
+    for sequence, day in enumerate((998, 999, 1_100, 1_101, 1_106.9), 1):
+        clock.day = day
+        put(log, "turns", str(day))
+        passed(store, "learner/main", sequence - 1)
+        seen(store, time_ms=int(day * DAY_MS), id=str(day))
+        with store.transaction() as session:
+            session.add(talk(str(day), day=day, sequence=sequence))
+    retention = retention_of("main", log=log)
+    for now_day in (1_100, 1_101, 1_106.9, 1_000):
+        assert prune(store, retention, now_ms=int(now_day * DAY_MS)) == 0
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1
+    assert "1972-09-26 is followed by records of 1973-01-05" in told[0]
+    assert len(left(log, "turns")) == 5
+
+
+def test_a_service_that_slept_prunes_when_records_have_come_for_a_week(store: Store) -> None:
+    """Also where its process starts anew each time: it is told by the records alone."""
+    for day in (990, 1_100, 1_107):
+        seen(store, time_ms=day * DAY_MS, id=str(day))
+        with store.transaction() as session:
+            session.add(talk(str(day), day=day))
+        gone = prune(store, retention_of("main", log=None), now_ms=day * DAY_MS)
+        assert gone == (2 if day == 1_107 else 0)  # a turn, and its id
+    with store.reading() as session:
+        states = {row.id: row.state for row in session.exec(select(TurnRow))}
+    assert states == {"990": "expired", "1100": "judged", "1107": "judged"}
+
+
+@pytest.mark.fault("clock jump")
+@pytest.mark.parametrize("behind_day", [0.01, 900])
+def test_what_came_behind_the_young_is_young(
+    log: SqliteLog, store: Store, clock: Clock, behind_day: float
+) -> None:
+    """An agent whose clock was never set, or is behind, dates what it says by that."""
+    days = (980, 999, behind_day, behind_day, 1_000)
+    for sequence, day in enumerate(days, 1):
+        clock.day = day
+        put(log, "turns", str(sequence))
+        passed(store, "learner/main", sequence - 1)
+        seen(store, time_ms=int(day * DAY_MS), id=str(sequence))
+        with store.transaction() as session:
+            session.add(talk(str(sequence), day=day, sequence=sequence))
+    seen(store, time_ms=991 * DAY_MS, id="of another line")
+    prune(store, retention_of("main", log=log))
+    assert [id for _, id in left(log, "turns")] == ["2", "3", "4", "5"]
+    with store.reading() as session:
+        states = {row.id: row.state for row in session.exec(select(TurnRow))}
+    assert states.pop("1") == "expired"
+    assert set(states.values()) == {"judged"}
 
 
 @pytest.mark.parametrize("batch", [2, BATCH])

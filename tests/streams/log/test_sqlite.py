@@ -128,6 +128,48 @@ def test_what_is_pruned_is_in_no_gap_of_the_file(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA secure_delete").fetchone() == (1,)
 
 
+@pytest.mark.fault("clock jump")
+def test_a_clock_that_is_behind_dates_nothing_before_what_came_earlier(tmp_path: Path) -> None:
+    """Never set, or a little behind another's; in each topic by itself, alone or with others."""
+    now_s = [2e9]
+    log = SqliteLog(tmp_path / "log.db", clock=lambda: now_s[0])
+    other = Outgoing("feedback", "k", "f", b"x")
+    log.append([made(0)])
+    for now_s[0] in (5.0, 2e9 - 3600, 2e9 + 1):
+        log.append([made(1)])
+        log.append([made(2), other, made(3)])
+    assert [each.time_ms // 1000 for each in read_all(log)] == [2_000_000_000] * 7 + [
+        2_000_000_001
+    ] * 3
+    log.close()
+
+
+@pytest.mark.fault("clock jump")
+def test_a_clock_that_was_years_ahead_dates_only_its_own(tmp_path: Path) -> None:
+    """What comes when it has been set right, or from another process, is dated as it is."""
+    now_s = [2e9]
+    log = SqliteLog(tmp_path / "log.db", clock=lambda: now_s[0])
+    for now_s[0] in (2e9, 2.2e9, 2e9 + 1):
+        log.append([made(0)])
+    times_s = [each.time_ms // 1000 for each in read_all(log)]
+    assert times_s == [2_000_000_000, 2_200_000_000, 2_000_000_001]
+    log.close()
+
+
+@pytest.mark.fault("clock jump")
+def test_what_stands_behind_a_young_record_is_not_pruned(tmp_path: Path) -> None:
+    """A clock that was a month behind has dated it; one that was ahead makes nothing young."""
+    now_s, month_s = [2e9], 30 * 24 * 3600
+    log = SqliteLog(tmp_path / "log.db", clock=lambda: now_s[0])
+    dated = (2e9 - month_s, 2e9 + month_s, 2e9 - month_s, 2e9, 2e9 - month_s, 2e9 + 1)
+    for number, now_s[0] in enumerate(dated):
+        log.append([made(number)])
+    bounds = {"before_ms": int(2e12) - 1, "newest_ms": int(2e12) + 1000}
+    assert log.prune(Partition("turns", 0), below=6, most=9, **bounds) == 2
+    assert [each.id for each in read_all(log)] == ["a-1", "a-3", "a-4", "a-5"]
+    log.close()
+
+
 def test_a_waiting_reader_looks_at_a_counter_and_reads_nothing(tmp_path: Path) -> None:
     """Some dozens of times a second, however much is in the log, or comes into other topics."""
     log, looked, read = SqliteLog(tmp_path / "log.db"), list[str](), list[str]()

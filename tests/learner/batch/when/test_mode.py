@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from kernels.contract import Backend
-from learner.batch.when.mode import Orders
+from learner.batch.when.mode import Orders, inside
 from learner.settings import LearnerSettings
 from streams.line.offer import order_learning
 from streams.line.verbs import Audit
@@ -16,8 +16,10 @@ from streams.open import open_log
 from streams.records import Mask
 from streams.settings import StreamsSettings
 from streams.store.store import open_store
-from streams.store.tables import GenerationRow, PlannerRow, TurnRow
-from tests.learner.test_loop import SETTINGS, Clock, School, open_school
+from streams.store.tables import GenerationRow, PlannerRow
+from tests.learner.test_intake import feedback
+from tests.learner.test_loop import SETTINGS, School, open_school
+from tests.learner.turns import said, turn
 
 
 @pytest.fixture
@@ -120,19 +122,36 @@ def test_an_order_waits_until_something_is_judged(place: Place) -> None:
 
 
 def test_an_idle_learner_waits_until_nobody_asks(place: Place) -> None:
-    """So many seconds after the last request, by the log's clock; an order goes first."""
+    """So many seconds after it read the last request, whatever time stands at that.
+
+    The log's clock is the machine's here, and the learner's is decades behind it.
+    """
     school = place.school(mode="idle", idle_s=60)
-    newest_s = _newest_s(school)
-    school.clock.now_s = newest_s + 1
+    school.clock.now_s += 50
+    school.learner.catch_up()
+    school.clock.now_s += 59
     assert not school.step()
     assert waits(school) == "60 s without a request: learner.mode is idle"
-    school.clock.now_s = newest_s + 61
+    school.clock.now_s += 2
+    assert school.step()
+
+
+def test_a_candidates_reply_beside_another_is_no_request(place: Place) -> None:
+    """Nor is a thumb: only what somebody waits for keeps an idle learner away."""
+    school = place.school(mode="idle", idle_s=60)
+    school.learner.catch_up()
+    school.clock.now_s += 59
+    seen = turn(said("question c"), "a reply", id="c")
+    school.say(seen.model_copy(update={"id": "c-beside", "beside": "c"}))
+    school.say(feedback(0, turn_id="a"), topic="feedback")
+    school.learner.catch_up()
+    school.clock.now_s += 2
     assert school.step()
 
 
 def test_a_learner_with_windows_learns_in_them_alone(place: Place) -> None:
     """Outside it waits, however idle it is; an order opens every window."""
-    begins = datetime.fromtimestamp(Clock.now_s) + timedelta(hours=2)
+    begins = datetime.now() + timedelta(hours=2)
     window = f"{begins:%H:%M}-{begins + timedelta(minutes=1):%H:%M}"
     school = place.school(mode="idle", idle_s=0, windows=[window])
     assert not school.step()
@@ -141,13 +160,19 @@ def test_a_learner_with_windows_learns_in_them_alone(place: Place) -> None:
     assert school.step()
 
 
+def test_windows_go_by_the_clock_as_it_is_set_now(place: Place) -> None:
+    """A learner is in time though its machine's clock was decades behind when it started."""
+    around = [datetime.now() + timedelta(hours=hours) for hours in (-1, 1)]
+    window = "-".join(f"{moment:%H:%M}" for moment in around)
+    school = place.school(mode="idle", idle_s=0, windows=[window])
+    begins = datetime.fromtimestamp(school.clock.now_s)
+    if inside([window], begins):  # the school's clock shows a quarter past midnight
+        school.clock.now_s += 12 * 3600
+    assert school.step()
+
+
 @pytest.mark.parametrize("window", ["22-06", "24:00-06:00", "10:60-11:00", ""])
 def test_a_window_that_is_none_is_refused(window: str) -> None:
     """With what to write instead."""
     with pytest.raises(ValidationError, match="is no time of the day"):
         LearnerSettings(windows=(window,))
-
-
-def _newest_s(school: School) -> float:
-    school.learner.catch_up()
-    return float(max(row.taken_ms for row in school.rows(TurnRow))) / 1000
