@@ -22,15 +22,8 @@ from sqlmodel import Session, col, func, select
 
 from streams.log.contract import Partition, Topic
 from streams.store.rest_tables import RestRow
-from streams.store.states import EXPIRED, PLANNED, SPEAKING
-from streams.store.tables import (
-    WITHOUT_LINKS,
-    GenerationRow,
-    JudgementRow,
-    OffsetRow,
-    SeenRow,
-    TurnRow,
-)
+from streams.store.states import EXPIRED, PLANNED, SPEAKING, WITHOUT_LINKS
+from streams.store.tables import GenerationRow, JudgementRow, OffsetRow, SeenRow, TurnRow
 
 DAY_MS = 24 * 60 * 60 * 1000
 # Topics whose records lose their worth with time; all others decide what serves.
@@ -112,18 +105,14 @@ def _expire_turns(session: Session, line: str, before_ms: int, most: int) -> int
         GenerationRow.line == line, GenerationRow.state == PLANNED
     )
     planned = {id for ids in session.exec(plans) for id in ids}
-    old = (
-        select(TurnRow.id)
-        .where(
-            TurnRow.line == line,
-            TurnRow.taken_ms < before_ms,
-            col(TurnRow.state).in_(SPEAKING),
-            col(TurnRow.id).not_in(planned),
+    old: list[tuple[int, str]] = []
+    for state in SPEAKING:  # one after the other: each is found in its order by an index
+        query = select(TurnRow.taken_ms, TurnRow.id).where(
+            TurnRow.line == line, TurnRow.state == state, TurnRow.taken_ms < before_ms
         )
-        .order_by(col(TurnRow.taken_ms))
-        .limit(most)
-    )
-    ids = session.exec(old).all()
+        query = query.where(col(TurnRow.id).not_in(planned))
+        old += session.exec(query.order_by(col(TurnRow.taken_ms)).limit(most))
+    ids = [id for _, id in sorted(old)[:most]]
     if ids:
         emptied: dict[str, Any] = {
             "state": EXPIRED, "record": {}, "next_state": None, "target": None,
