@@ -9,14 +9,15 @@ Times of the day are this process's local ones.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import get_args
 
-from sqlmodel import Session, func, select
+from sqlmodel import Session, col, func, select
 
 from learner.settings import LearnerSettings, minutes
 from streams.errors import RecordError
 from streams.log.contract import Entry, Log, records_now
 from streams.records import LearnOrder, Record, decode
-from streams.store.states import UNSEEN
+from streams.store.states import UNSEEN, TurnState
 from streams.store.tables import GenerationRow, TurnRow
 
 
@@ -100,7 +101,14 @@ def _holds(begins: int, ends: int, minute: int) -> bool:
 
 def _last_request_s(session: Session, line: str) -> float:
     """Return when the newest turn was taken, Unix seconds; 0 without any."""
-    newest = select(func.max(TurnRow.taken_ms)).where(
-        TurnRow.line == line, func.coalesce(TurnRow.reason, "") != UNSEEN
-    )
-    return (session.exec(newest).one() or 0) / 1000
+    # Each state's newest is found by an index; for that of all of them every turn would be read.
+    newest = [
+        select(TurnRow.taken_ms)
+        .where(TurnRow.line == line, TurnRow.state == state)
+        .where(func.coalesce(TurnRow.reason, "") != UNSEEN)
+        .order_by(col(TurnRow.taken_ms).desc())
+        .limit(1)
+        .scalar_subquery()
+        for state in get_args(TurnState)
+    ]
+    return max(ms or 0 for ms in session.execute(select(*newest)).one()) / 1000
