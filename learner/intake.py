@@ -323,8 +323,11 @@ def _close_idle(session: Session, line: str, before_ms: int) -> None:
     old = col(TurnRow.reason).is_(None), col(TurnRow.created_ms) < before_ms
     idle = col(TurnRow.state) == OPEN
     session.exec(ours.where(idle, *old).values(state=CLOSED, reason=IDLE))
+    # Found by how weak they are: strong ones may wait for long, and be many. Adding nothing keeps
+    # SQLite from the index on their times, which would read those, too.
     weak = col(TurnRow.strength) < SURE, col(TurnRow.judged_ms) < before_ms
-    session.exec(ours.where(col(TurnRow.state) == JUDGED, *old, *weak).values(reason=NO_COMPANY))
+    alone = old[0], col(TurnRow.created_ms) + 0 < before_ms, *weak
+    session.exec(ours.where(col(TurnRow.state) == JUDGED, *alone).values(reason=NO_COMPANY))
 
 
 def _to_dead_letters(session: Session, entry: Entry, cause: Exception, rules: Rules) -> None:

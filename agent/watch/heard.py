@@ -69,15 +69,20 @@ def unlinked(session: Session, lines: Collection[str]) -> Json:
 
 def example(session: Session, lines: Collection[str]) -> Json | None:
     """Read the newest request whose reply was linked to no turn; None: there is none."""
-    newest = (
-        select(TurnRow)
-        .where(col(TurnRow.line).in_(lines), col(TurnRow.unlinked).in_(_UNLINKED))
-        .order_by(col(TurnRow.sequence).desc())
-        .limit(1)
-    )
-    row = session.exec(newest).first()
-    if row is None:
+    ids = [
+        session.exec(
+            select(TurnRow.sequence, TurnRow.id)
+            .where(TurnRow.line == line, TurnRow.unlinked == why)
+            .order_by(col(TurnRow.sequence).desc())
+            .limit(1)
+        ).first()
+        for line in lines
+        for why in _UNLINKED
+    ]
+    newest = max((each for each in ids if each is not None), default=None)
+    if newest is None:
         return None
+    row = session.get_one(TurnRow, newest[1])
     messages = row.record.get("messages", [])
     replies = (m.get("content") for m in reversed(messages) if m.get("role") == "assistant")
     return {

@@ -14,7 +14,6 @@ from sqlmodel import Session, col, select
 
 from learner.judges.judge import Verdict, combine
 from learner.judges.rows import judgements_of
-from learner.judges.slow.later import WAITING
 from learner.trust.agreed import wish_key
 from streams.records import Judgement
 from streams.store.states import (
@@ -28,6 +27,7 @@ from streams.store.states import (
     TEACHES_NOTHING,
     UNTRAINED,
     USED_UP,
+    WAITING,
 )
 from streams.store.tables import TurnRow
 

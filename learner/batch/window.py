@@ -85,8 +85,10 @@ def judged_turns(
     renews: whether a used turn is fresh again when it is judged otherwise
     """
     within = _within(session, line, settings, base)
-    behind = backing.of_window(session, line.name, within, since_ms=since_ms) if agree > 1 else {}
-    order = (*backing.first(behind, agree), *_ORDER)
+    agreed: list[str] = []
+    if agree > 1:
+        agreed = backing.agreed(session, line.name, within, since_ms=since_ms, agree=agree)
+    order = (*backing.first(agreed), *_ORDER)
     offered = _placed(within, order).subquery()
     query = (
         select(TurnRow)
@@ -96,6 +98,16 @@ def judged_turns(
         .limit(LOOKED_AT)
     )
     rows = session.exec(query).all()
+    found = _judged(session, rows)
+    if agree > 1:
+        wishes = {turn.wish for turn in found}
+        behind = backing.of_wishes(session, line.name, within, wishes, since_ms=since_ms)
+        found = [replace(turn, backing=behind.get(turn.wish, frozenset())) for turn in found]
+    return _renewed(session, line.name, found) if renews else found
+
+
+def _judged(session: Session, rows: Sequence[TurnRow]) -> list[JudgedTurn]:
+    """Read what is said of turns, as far as anything is."""
     judgements = judgements_of(session, rows)
     found = []
     for row in rows:
@@ -106,10 +118,10 @@ def judged_turns(
             found.append(
                 JudgedTurn(
                     row.id, row.principal, row.created_ms, row.uses, judged_ms, verdict, row.lesson,
-                    wish, behind.get(wish, frozenset()),
+                    wish,
                 )
             )  # fmt: skip
-    return _renewed(session, line.name, found) if renews else found
+    return found
 
 
 def _renewed(session: Session, line: str, turns: Sequence[JudgedTurn]) -> list[JudgedTurn]:

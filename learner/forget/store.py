@@ -24,9 +24,8 @@ from streams.keeping.forgotten import Moments
 from streams.records import DeadLetter, Deletion, Forgotten, Judgement, Note, Turn, decode
 from streams.store import outbox
 from streams.store.lesson_tables import LessonRow, NoteRow
-from streams.store.states import FORGOTTEN, PLANNED, VOID
+from streams.store.states import FORGOTTEN, PLANNED, VOID, WITHOUT_LINKS
 from streams.store.tables import (
-    WITHOUT_LINKS,
     ForgottenRow,
     GenerationRow,
     JudgementRow,

@@ -27,15 +27,8 @@ from streams.keeping.leap import DAY_MS, Leap, leap_of, newest
 from streams.keeping.pack import pack
 from streams.log.contract import Partition, Topic
 from streams.store.rest_tables import RestRow
-from streams.store.states import EXPIRED, PLANNED, SPEAKING
-from streams.store.tables import (
-    WITHOUT_LINKS,
-    GenerationRow,
-    JudgementRow,
-    OffsetRow,
-    SeenRow,
-    TurnRow,
-)
+from streams.store.states import EXPIRED, PLANNED, SPEAKING, WITHOUT_LINKS
+from streams.store.tables import GenerationRow, JudgementRow, OffsetRow, SeenRow, TurnRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -133,19 +126,15 @@ def _expire_turns(session: Session, line: str, young: tuple[int, int], most: int
         GenerationRow.line == line, GenerationRow.state == PLANNED
     )
     planned = {id for ids in session.exec(plans) for id in ids}
-    old = (
-        select(TurnRow.id, TurnRow.sequence)
-        .where(
-            TurnRow.line == line,
-            TurnRow.taken_ms < young[0],
-            col(TurnRow.state).in_(SPEAKING),
-            col(TurnRow.id).not_in(planned),
+    found: list[tuple[int, str, int]] = []
+    for state in SPEAKING:  # one after the other: each is found in its order by an index
+        query = select(TurnRow.taken_ms, TurnRow.id, TurnRow.sequence).where(
+            TurnRow.line == line, TurnRow.state == state, TurnRow.taken_ms < young[0]
         )
-        .order_by(col(TurnRow.taken_ms))
-        .limit(most)
-    )
-    found = session.exec(old).all()
-    ids = _before_the_young(session, line, dict(found), young) if found else []
+        query = query.where(col(TurnRow.id).not_in(planned))
+        found += session.exec(query.order_by(col(TurnRow.taken_ms)).limit(most))
+    old = {id: sequence for _, id, sequence in sorted(found)[:most]}
+    ids = _before_the_young(session, line, old, young) if old else []
     if ids:
         emptied: dict[str, Any] = {
             "state": EXPIRED, "record": {}, "next_state": None, "target": None,

@@ -10,6 +10,7 @@
 The states of a rollout are the wire's (streams.records.State).
 """
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 TurnState = Literal["open", "linked", "judged", "closed", "untrained", "expired", "forgotten"]
@@ -24,6 +25,14 @@ FORGOTTEN: Final = "forgotten"
 
 # Turns that still say something; any other has been emptied.
 SPEAKING: Final[tuple[TurnState, ...]] = (OPEN, LINKED, JUDGED, CLOSED, UNTRAINED)
+
+# What an emptied turn lacks: hashes prove a short text to anybody who guesses it.
+WITHOUT_LINKS: Final[Mapping[str, None]] = dict.fromkeys(
+    (
+        "talk_key", "reply_key", "asked_key", "before_key", "echo_key", "unlinked",
+        "next_turn", "next_layer", "next_confidence", "wish",
+    )
+)  # fmt: skip
 
 Reason = Literal[
     "opted out",
@@ -59,6 +68,9 @@ NO_COMPANY: Final = "no company"  # weak evidence, and no strong verdict came in
 
 # Of expired and forgotten ones:
 RATED_TOO_LATE: Final = "rated too late"  # feedback came when its words were gone
+
+# Evidence of a judgement that is none yet: its judge is to be asked (learner.judges.slow.later).
+WAITING: Final = "waits for its judge"
 
 GenerationState = Literal["planned", "released", "held", "void", "rebuilt", "passed", "withdrawn"]
 

@@ -5,21 +5,25 @@ loses nothing. Times are Unix milliseconds of the records (event time), so that 
 gives the same rows. Created and changed by the migrations in deploy/migrations only.
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import AutoString, Field, SQLModel
 
 from streams.records import State, Verb
 from streams.store.any_text import hold_any_text
-from streams.store.states import GenerationState, Reason, TurnState
+from streams.store.states import JUDGED, WAITING, GenerationState, Reason, TurnState
 
 
 class Row(SQLModel):
     """Root of the tables."""
 
     __tablename__: ClassVar[str]
+
+
+def _partly(name: str, *columns: str, where: str) -> Index:
+    """Index a few rows of many, which costs nothing where all others are written."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class OffsetRow(Row, table=True):
@@ -40,6 +44,7 @@ class SeenRow(Row, table=True):
     """A record id that a group has used: a second one is dropped."""
 
     __tablename__ = "seen"
+    __table_args__ = (Index("ix_seen_group_time", "group", "time_ms"),)
 
     group: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
@@ -79,9 +84,8 @@ class TurnRow(Row, table=True):
     """
 
     __tablename__ = "turns"
-    # What is asked together has an index together: of two indices SQLite, which keeps no statistics
-    # by itself, takes either, and one of everybody's turns would be read whole for each turn. With
-    # the time behind it the newest ones are found first, however many are alike.
+    # What is asked together has an index together: of two SQLite, which keeps no statistics by
+    # itself, takes either. With the time behind it the newest are found first, however many.
     __table_args__ = (
         *(
             Index(f"ix_turns_said_{name}", "principal", "line", name, "created_ms")
@@ -92,15 +96,27 @@ class TurnRow(Row, table=True):
         ),
         Index("ix_turns_said", "principal", "line", "created_ms"),
         Index("ix_turns_line_state", "line", "state", "reason", "created_ms"),
-        Index("ix_turns_window", "line", "state", "reason", "principal", "strength", "uses"),
+        Index("ix_turns_age", "line", "state", "taken_ms"),
+        Index("ix_turns_trial", "line", "version", "taken_ms"),
+        _partly("ix_turns_scored", "principal", "line", "created_ms", "id",
+                where="score IS NOT NULL"),
+        _partly("ix_turns_bare", "line", "talk_key", "before_key", "state", "sequence",
+                where="talk_key IS NULL AND before_key IS NULL"),
+        _partly("ix_turns_judged", "line", "state", "created_ms", "principal",
+                where=f"state = '{JUDGED}'"),
+        _partly("ix_turns_wish", "line", "wish", "principal", "state", "strength", "created_ms",
+                "lesson", where="wish IS NOT NULL"),
+        # Whatever is asked of a window: the planner looks at all of it, at every step.
+        _partly("ix_turns_window", "line", "state", "reason", "strength", "principal", "uses",
+                "score", "lesson", "judged_ms", "version", "wish", "id",
+                where=f"state = '{JUDGED}' AND reason IS NULL"),
         Index("ix_turns_lesson", "lesson", "created_ms"),
-        Index("ix_turns_wish", "line", "wish", "principal"),
         Index("ix_turns_unlinked", "line", "unlinked", "sequence"),
     )  # fmt: skip
 
     id: str = Field(primary_key=True)
     line: str
-    version: str = Field(index=True)
+    version: str
     member: int | None = Field(default=None, description="of a generation; none: the version")
     principal: str
     session: str
@@ -161,16 +177,7 @@ class TurnRow(Row, table=True):
     created_ms: int = Field(
         sa_type=BigInteger, index=True, description="by the clock of the agent that replied"
     )
-    taken_ms: int = Field(sa_type=BigInteger, index=True, description="when the log took it")
-
-
-# What an emptied turn lacks: hashes prove a short text to anybody who guesses it.
-WITHOUT_LINKS: Mapping[str, None] = dict.fromkeys(
-    (
-        "talk_key", "reply_key", "asked_key", "before_key", "echo_key", "unlinked",
-        "next_turn", "next_layer", "next_confidence", "wish",
-    )
-)  # fmt: skip
+    taken_ms: int = Field(sa_type=BigInteger, description="when the log took it")
 
 
 class ClientRow(Row, table=True):
@@ -217,6 +224,9 @@ class JudgementRow(Row, table=True):
     """A verdict on a turn."""
 
     __tablename__ = "judgements"
+    __table_args__ = (
+        _partly("ix_judgements_waiting", "created_ms", "id", where=f"evidence = '{WAITING}'"),
+    )
 
     id: str = Field(primary_key=True)
     turn_id: str = Field(index=True)

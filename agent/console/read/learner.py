@@ -1,21 +1,45 @@
 """What the learner does: its lease, the generation in work, and what waits for it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Final, get_args
 
 from sqlmodel import Session, col, func, select
 
+from agent.console.read.counted import Counted
 from agent.console.read.view import View
 from streams.keeping.leap import leap_of
 from streams.log.contract import Partition
 from streams.records import Json
-from streams.store.states import JUDGED, PLANNED
+from streams.store.states import EXPIRED, JUDGED, PLANNED, TurnState
 from streams.store.tables import GenerationRow, LeaseRow, OffsetRow, TurnRow
 
 RECENT_TURNS = 500  # the fresh ones are counted among these, so that the count stays cheap
 
+# Of turns that are too old to be kept only ids, times and counts are left, and they only grow more.
+_COUNTED: Final = tuple(state for state in get_args(TurnState) if state != EXPIRED)
 
-def read(session: Session, view: View) -> Json:
-    """Read the state of the learners of these lines."""
+
+class Learners:
+    """The state of learners; turns are counted once a minute."""
+
+    def __init__(self) -> None:
+        self._num_turns = Counted(_num_turns)
+
+    def read(self, session: Session, view: View) -> Json:
+        """Read the state of the learners of these lines."""
+        return _read(session, view) | {"num_turns": self._num_turns.read(session, view)}
+
+
+def _num_turns(session: Session, lines: Collection[str]) -> Json:
+    """Count turns by state, without those that are too old to be kept."""
+    states = select(TurnRow.state, func.count()).where(
+        col(TurnRow.line).in_(lines), col(TurnRow.state).in_(_COUNTED)
+    )
+    counts = session.execute(states.group_by(TurnRow.state)).all()
+    return {str(state): count for state, count in counts}
+
+
+def _read(session: Session, view: View) -> Json:
     last = session.exec(select(func.max(TurnRow.sequence))).one() or 0
     recent = session.execute(
         select(TurnRow.line, TurnRow.state, TurnRow.uses).where(
@@ -27,12 +51,9 @@ def read(session: Session, view: View) -> Json:
         .where(GenerationRow.state == PLANNED, col(GenerationRow.line).in_(view.lines))
         .order_by(col(GenerationRow.number))
     ).all()
-    states = select(TurnRow.state, func.count()).where(col(TurnRow.line).in_(view.lines))
-    counts = session.execute(states.group_by(TurnRow.state)).all()
     return {
         "leases": [_lease(row, view.now_ms) for row in session.exec(select(LeaseRow)).all()],
         "in_work": [dict(row._mapping) for row in planned],
-        "num_turns": {str(state): count for state, count in counts},
         "num_fresh": sum(
             line in view.lines and state == JUDGED and uses == 0 for line, state, uses in recent
         ),

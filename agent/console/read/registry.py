@@ -13,11 +13,11 @@ from agent.console.read import (
     agent,
     forgotten,
     generations,
-    heard,
-    learner,
     rollouts,
     trials,
 )
+from agent.console.read.heard import Hearing
+from agent.console.read.learner import Learners
 from agent.console.read.masks import Masks
 from agent.console.read.turns import Turns
 from agent.console.read.versions import VersionRows
@@ -44,9 +44,9 @@ def of_store() -> dict[str, Callable[[Session, View], Value]]:
         "rollouts": rollouts.read,
         "trials": trials.read,
         "forgotten": forgotten.read,
-        "learner": learner.read,
+        "learner": Learners().read,
         "lessons": lambda session, view: list(lessons(session, view.lines)),
-        "heard": heard.read,
+        "heard": Hearing().read,
         "masks": Masks().read,
     }
 

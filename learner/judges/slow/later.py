@@ -21,10 +21,9 @@ from sqlmodel import Session, and_, col, exists, or_, select
 from learner.judges.judge import Comparer, Evidence, Judge, judgement_id
 from learner.link.conversation import Kind, Link
 from streams.records import Judgement, Message, Turn
-from streams.store.states import SPEAKING
+from streams.store.states import SPEAKING, WAITING
 from streams.store.tables import JudgementRow, TurnRow
 
-WAITING: Final = "waits for its judge"
 TRIES: Final = 3
 RETRY_S: Final = 30.0  # times the tries so far
 THREADS: Final = 2

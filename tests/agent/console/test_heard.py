@@ -1,16 +1,20 @@
 """The console says what the learner waits for, and what it did not hear."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from sqlmodel import Session
 
 from agent.console import build_console
+from agent.console.read.counted import KEEP_MS, Counted
+from agent.console.read.learner import Learners
+from agent.console.read.view import View
 from agent.watch.heard import Heard
 from agent.watch.metrics import Metrics
-from streams.records import Message
+from streams.records import Json, Message
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store, reach_store
 from streams.store.tables import ArtefactRow, ClientRow, LeaseRow, PlannerRow
@@ -124,3 +128,31 @@ async def test_metrics_do_without_a_store(tmp_path: Path) -> None:
     assert b"quickset_unlinked" not in await metrics.text()
     heard.close()
     store.close()
+
+
+def test_turns_are_counted_once_a_minute_for_each_choice_of_lines(store: Store) -> None:
+    """A page asks twice a second, and each count reads all turns."""
+    asked: list[list[str]] = []
+
+    def count(_: Session, lines: Collection[str]) -> Json:
+        asked.append(list(lines))
+        return {"number": len(asked)}
+
+    counted = Counted(count)
+    with store.reading() as session:
+        views = [
+            View(["main"], now_ms=1), View(["main"], now_ms=KEEP_MS), View(["other"], now_ms=500),
+            View(["main"], now_ms=KEEP_MS + 1), View(["main"], now_ms=0),
+        ]  # fmt: skip
+        found = [counted.read(session, view)["number"] for view in views]
+    assert found == [1, 1, 2, 3, 4]  # a clock that was set back is no reason to wait for it
+    assert asked == [["main"], ["other"], ["main"], ["main"]]
+
+
+def test_what_is_too_old_to_be_kept_is_not_counted(store: Store) -> None:
+    """There is only ever more of it."""
+    hi = Message(role="user", content="hi")
+    with store.transaction() as session:
+        session.add(turn_row(10, [hi], hi, state="expired", line="main"))
+    with store.reading() as session:
+        assert "expired" not in Learners().read(session, View(["main"]))["num_turns"]

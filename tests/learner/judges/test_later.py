@@ -12,14 +12,14 @@ from learner.errors import NoVerdictError
 from learner.intake import take
 from learner.judges.judge import Evidence, KindOfEvidence, Source, judgement_id
 from learner.judges.lexical import open_judge
-from learner.judges.slow.later import HELD, RETRY_S, TRIES, WAITING, Later
+from learner.judges.slow.later import HELD, RETRY_S, TRIES, Later
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
 from learner.verdicts import Rules, take_answers, use_answers
 from streams.log.contract import Entry, Partition
 from streams.records import DeadLetter, Judgement, Message, Turn, decode, encode
 from streams.settings import StreamsSettings
-from streams.store.states import Reason
+from streams.store.states import WAITING, Reason
 from streams.store.store import open_store
 from streams.store.tables import JudgementRow, OutboxRow, TurnRow
 from tests.learner.turns import said, turn
