@@ -6,8 +6,8 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from learner.judges.slow.later import WAITING
 from streams.records import Judgement
+from streams.store.states import WAITING
 from streams.store.tables import JudgementRow, TurnRow
 
 # Sources of rewards that nobody outside the model has given.

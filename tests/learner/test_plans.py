@@ -83,7 +83,7 @@ def step(store: Store) -> None:
         review.review(session, "main", SETTINGS, serving="base")
     with store.reading() as session:
         Later((SLOW,), "main").ask(session)
-        obstacle(session, SETTINGS, now_s=NOW_MS / 1000)
+        obstacle(SETTINGS, now_s=NOW_MS / 1000, quiet_s=60.0)
         next_plan(session, LINE, SETTINGS, base="base", now_ms=NOW_MS)
     with store.transaction() as session:
         window.let_go(session, LINE, SETTINGS, "base")

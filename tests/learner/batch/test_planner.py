@@ -14,12 +14,11 @@ from sqlmodel import select
 from learner.batch import standing, window
 from learner.batch.plan import RENEWS, REWARDS, SEATS, next_plan
 from learner.batch.window import UNTRIED
-from learner.judges.slow.later import WAITING
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings
 from streams.line.line import Line
 from streams.settings import StreamsSettings
-from streams.store.states import RELEASED, VOID
+from streams.store.states import RELEASED, VOID, WAITING
 from streams.store.store import Store, open_store
 from streams.store.tables import GenerationRow, JudgementRow, PlannerRow, RecipeRow, TurnRow
 from tests.learner.turns import said, turn

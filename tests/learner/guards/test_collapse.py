@@ -11,11 +11,11 @@ from sqlmodel import Session, select
 from agent.watch.safety import watched
 from learner.batch.plan import REWARDS
 from learner.guards.collapse import Guard, Seen, collapsing, guard, obstacle, seen_of
-from learner.judges.slow.later import WAITING
 from learner.settings import LearnerSettings
 from streams.errors import StoreUnavailableError
 from streams.line.line import Line
 from streams.settings import RolloutSettings, StreamsSettings
+from streams.store.states import WAITING
 from streams.store.store import Store, open_store
 from streams.store.tables import GenerationRow, JudgementRow, OutboxRow
 
