@@ -11,14 +11,14 @@ which it is said where the history is not what the first run met. Writes nothing
 import heapq
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 from sqlmodel import Session, col, select
 
 from learner.batch.plan import RESTS
 from learner.forget import store as forget
-from learner.settings import LearnerSettings, group_of
+from learner.settings import MOST_TURNS, LearnerSettings, group_of
 from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
@@ -254,12 +254,29 @@ def settings_of(plan: GenerationRow) -> LearnerSettings:
     """
     try:
         noted = {k: v for k, v in plan.settings.items() if _GONE.get(k, ...) != v}
-        return LearnerSettings.model_validate(_BEFORE | noted | {"mode": "auto"})
+        return LearnerSettings.model_validate(_BEFORE | _as_taken_now(noted))
     except ValidationError as cause:
         raise LedgerError(
             f"generation {plan.number} of {plan.line} was planned with settings that this build"
             f" does not know ({cause.errors()[0]['msg']}): use the build that planned it"
         ) from cause
+
+
+def _as_taken_now(noted: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what was noted as a start would take it now, where that plans the same.
+
+    Its moment is repeated, so windows say nothing; nobody reads the address of a judge that is not
+    asked; a probe that is named twice was asked of the same version twice.
+    """
+    taken = dict(noted) | {"mode": "auto", "windows": []}
+    if "model" not in noted.get("judges", ()):
+        taken.pop("judge_url", None)
+    for name in ("probes", "quick_probes", "optional_probes"):
+        if name in noted:
+            taken[name] = list(dict.fromkeys(noted[name]))
+    if "uses" in noted:
+        taken["uses"] = min(noted["uses"], MOST_TURNS)
+    return taken
 
 
 def place_of(entry: Entry) -> str:
