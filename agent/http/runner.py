@@ -18,9 +18,6 @@ from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 from agent.errors import InvalidError
 from agent.http.edge import error_response, undecodable
 
-# Until a connection that asks for nothing, or never ends what it began to ask, is closed: longer
-# than proxies keep one that they may use again (nginx, AWS and Google 60 s).
-KEEPALIVE_S = 75.0
 BACKLOG = 128  # connections taken up in one go, as asyncio does before it looks at any; its default
 TELL_S = 60.0  # between two words about it that there are too many
 _ENCODING = re.compile(r"\((\w+)\)")  # as aiohttp names the one that it misses a library for
@@ -42,10 +39,13 @@ class Runner(web.AppRunner):
     ) -> None:
         """Take what is served.
 
+        Connections that ask for nothing stay for aiohttp's hour and a half minute, as proxies keep
+        theirs for up to an hour (Envoy; Google 600 s) and must not find one closed.
+
         most: connections at once; another one closes the oldest that asks for nothing, or is
             closed itself; full: told of it, once a minute
         """
-        super().__init__(app, **({"keepalive_timeout": KEEPALIVE_S} | kwargs))
+        super().__init__(app, **kwargs)
         self._most, self._full = most, full
 
     @property

@@ -61,11 +61,6 @@ def _probes(learner: LearnerSettings) -> Iterator[str]:
                 f"learner.{field} names {known[0]!r}, but learner.probes, which is"
                 f" {', '.join(learner.probes)}, lacks it: nobody would ask it"
             )
-    if not set(learner.quick_probes).intersection(learner.probes):
-        yield (
-            f"learner.probes, which is {', '.join(learner.probes)}, has none of"
-            f" learner.quick_probes, which is {', '.join(learner.quick_probes)}: name some there"
-        )
 
 
 def _verifiers(learner: LearnerSettings) -> Iterator[str]:

@@ -40,6 +40,7 @@ class FakeAgent:
         self.headers: list[dict[str, str]] = []
         self.feedback: list[tuple[str, Json]] = []
         self.feedback_status = 200
+        self.unknown: set[str] = set()  # replies that cannot be rated
         self.feedback_pause: asyncio.Event | None = None  # waited for before a verdict is answered
         self.serving: str | None = None  # none: the server does not say
         self.others: list[str] = []  # further models that may be asked for
@@ -106,6 +107,8 @@ class FakeAgent:
         return web.json_response({"id": request.match_info["id"], "deleted": True})
 
     async def _feedback(self, request: web.Request) -> web.Response:
+        if request.match_info["id"] in self.unknown:
+            return web.json_response({"error": {"message": "none of yours"}}, status=404)
         self.feedback.append((request.match_info["id"], await request.json()))
         if self.feedback_pause is not None:
             await self.feedback_pause.wait()

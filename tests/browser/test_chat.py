@@ -121,10 +121,25 @@ async def test_a_verdict_is_of_all_parts_of_a_reply(chat_page: Page, agent: Fake
     first, second = "chatcmpl-1", "chatcmpl-2"
     assert agent.feedback == [
         (first, {"score": -1}),
-        (first, {"score": 0}), (second, {"score": 0}),
-        (first, {"score": -1}), (second, {"score": -1}),
-        (first, {"score": -1}), (second, {"score": -1, "hint": "Be whole"}),
+        (second, {"score": 0}), (first, {"score": 0}),
+        (second, {"score": -1}), (first, {"score": -1}),
+        (second, {"score": -1, "hint": "Be whole"}), (first, {"score": -1}),
     ]  # fmt: skip
+
+
+async def test_a_part_that_is_gone_keeps_no_verdict_from_the_rest(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """It may be deleted, or another key's; what is said reaches the reply that there is."""
+    agent.scripts += [Script(["Half a "], finish="length"), Script(["sentence."])]
+    agent.unknown.add("chatcmpl-1")
+    await say(chat_page, "Go")
+    await chat_page.get_by_role("button", name="Continue").click()
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Half a sentence.")
+    good = chat_page.get_by_role("button", name="Good reply")
+    await good.click()
+    await expect(good).to_have_attribute("aria-pressed", "true")
+    assert agent.feedback == [("chatcmpl-2", {"score": 1})]
 
 
 async def test_a_bad_reply_can_be_corrected(chat_page: Page, agent: FakeAgent) -> None:

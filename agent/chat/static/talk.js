@@ -20,6 +20,11 @@ function writer() {
   return { tab: TAB, at: Date.now() };
 }
 
+/** Pass over a part of a reply that is deleted, or was another key's: the rest of it may be rated. */
+function unlessGone(cause) {
+  if (!(cause instanceof ApiError) || cause.status !== 404) throw cause;
+}
+
 /** The verbs of one page; `page` is what they show themselves on (chat.js). */
 export class Talk {
   #running = null; // the AbortController of what streams now
@@ -94,9 +99,9 @@ export class Talk {
 
   async #judge(conversation, message, said) {
     const { key } = this.page.options;
-    // what is said of a reply holds for all of it; a wish is taught once
-    for (const part of message.earlier ?? []) await feedback(part, { score: said.score }, key);
     await feedback(message.response, said, key);
+    // what is said of a reply holds for all of it; a wish is taught once
+    for (const part of message.earlier ?? []) await feedback(part, { score: said.score }, key).catch(unlessGone);
     await conversation.judge(message, { hint: undefined, comment: undefined, ...said, rated: Date.now() });
     this.page.notes.expect();
   }

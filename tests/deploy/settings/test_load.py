@@ -250,7 +250,6 @@ def test_a_usual_file_that_cannot_be_read_is_told(
             '[learner]\nprobes = ["finite"]\noptional_probes = ["leak"]',
             ["learner.optional_probes names 'leak'", "learner.probes"],
         ),
-        ('[learner]\nprobes = ["sense"]', ["learner.probes", "none of learner.quick_probes"]),
         ('[streams]\nlog = "redis://x"', ["streams.log"]),
         ('[streams]\ntls_ca = "/ca.pem"', ["streams.tls_ca", "streams.security_protocol"]),
         ('[streams]\nsasl_username = "u"', ["streams.sasl_username", "security_protocol"]),

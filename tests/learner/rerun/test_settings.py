@@ -31,3 +31,19 @@ def test_a_setting_that_is_gone_is_read_where_it_did_nothing() -> None:
     assert settings_of(planned(noted | {"signs_per_pair": 1})).noise == "screened"
     with pytest.raises(LedgerError, match="use the build that planned it"):
         settings_of(planned(noted | {"signs_per_pair": 8}))
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [
+        {"mode": "idle", "windows": ["22:00-06:00", "00:00-00:00"]},
+        {"uses": 10**9},
+        {"probes": ["finite", "odds", "finite"]},
+        {"judge_url": "localhost:8000/v1"},
+    ],
+)
+def test_what_a_start_refuses_today_is_read_where_it_plans_the_same(noted: dict[str, Any]) -> None:
+    """A line that was learned with it before can be run again without somebody."""
+    found = settings_of(planned(LearnerSettings().model_dump(mode="json") | noted))
+    assert (found.mode, found.windows) == ("auto", ())
+    assert len(found.probes) == len(set(found.probes))
