@@ -422,6 +422,30 @@ async def test_a_failure_behind_a_call_is_told_and_kept_alike(start_api: StartAp
     assert [kept[name] for name in same] == [told[name] for name in same]
 
 
+@pytest.mark.parametrize("text", ["", "Hm. "])
+async def test_a_response_without_a_token_left_is_kept_as_told(
+    start_api: StartApi, text: str
+) -> None:
+    """Incomplete, though its last step is a whole call."""
+    api = await start(start_api, Box({"weather": RAIN}), [text, calling()], ["Yes."])
+    body = {"model": "quickset", "input": "Weather?", "max_output_tokens": 2}
+    told = await (await api.post("/v1/responses", body)).json()
+    assert told["status"] == "incomplete"
+    assert told["output"][-1]["status"] == "failed"
+    kept = await (await api.client.get(f"/v1/responses/{told['id']}")).json()
+    assert kept == told
+    await gone_on_from(api, told["id"])
+
+
+async def gone_on_from(api: Api, response_id: str) -> None:
+    """Ask what follows a response; it is answered."""
+    follow = {"model": "quickset", "input": "Sure?", "previous_response_id": response_id}
+    answer = await api.post("/v1/responses", follow)
+    told = await answer.json()
+    assert answer.status == 200, told
+    assert told["output"][-1]["content"][0]["text"] == "Yes."
+
+
 ASKS = {"X-Server-Tools": "ask"}  # who sends it can be asked whether a call may be made
 
 

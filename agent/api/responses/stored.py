@@ -24,7 +24,7 @@ from agent.api.responses.schema import (
 )
 from agent.errors import NotFoundError
 from agent.turn.own.told import ToldReply
-from agent.turn.reply import Part, Piece, ToolCall, Usage
+from agent.turn.reply import FinishReason, Part, Piece, ToolCall, Usage
 from streams.records import Json, Message, Turn
 
 # An item's id: of the output by its place there, of the input by an i before it.
@@ -46,7 +46,8 @@ def kept_at_end(reply: ToldReply, usage: Usage, completed_s: int) -> Json:
     A call that was cut is kept itself: it is no call of the turn's reply.
 
     Where the agent called tools of its own, the turn is of the last step alone; then the parts are
-    kept themselves, and the tokens of all steps.
+    kept themselves, the tokens of all steps, and why the response ended, which may be for want of
+    room for another step.
 
     completed_s: Unix time, as the client was told
     """
@@ -57,6 +58,7 @@ def kept_at_end(reply: ToldReply, usage: Usage, completed_s: int) -> Json:
     return kept | {
         "parts": [_kept_part(piece, cut) for piece in told_pieces(pieces)],
         "tokens": [usage.prompt_tokens, usage.reply_tokens],
+        "finish_reason": reply.finish_reason or "cancelled",
     }
 
 
@@ -79,7 +81,8 @@ def response_of(turn: Turn) -> Response:
     """The response that a turn was."""
     body, made = _kept(turn), _made(turn)
     error = body.get("error")
-    status: Status = STATUSES[turn.finish_reason] if error is None else "failed"
+    reason: FinishReason = body.get("finish_reason", turn.finish_reason)
+    status: Status = STATUSES[reason] if error is None else "failed"
     cached, cut = body.get("cached_tokens", 0), turn.cut_tokens
     read, sampled = body.get("tokens") or (len(turn.prompt_token_ids), len(turn.token_ids))
     usage = Usage(read, sampled, cached, cut)
