@@ -96,15 +96,11 @@ def response_of(turn: Turn) -> Response:
 def context_of(turn: Turn) -> list[Message]:
     """The conversation up to and including the reply, without the instructions of that response.
 
-    Calls and results of the agent's own tools are in it; a call that it never made is not.
+    Calls and results of the agent's own tools are in it, and calls that it asks for; one that
+    stands in the reply itself is not, whatever came of it: its result is in no message.
     """
-    lost = {
-        part["made"]["id"]
-        for part in _kept(turn).get("parts") or []
-        if isinstance(part, dict) and "made" in part and part["made"]["outcome"] == "left"
-    }
-    calls = [call for call in turn.reply.tool_calls or [] if call["id"] not in lost]
-    return [*_input(turn), turn.reply.model_copy(update={"tool_calls": calls or None})]
+    calls = _calls(turn) or None
+    return [*_input(turn), turn.reply.model_copy(update={"tool_calls": calls})]
 
 
 def asked_of(turn: Turn) -> dict[str, str]:
@@ -203,9 +199,24 @@ def _input(turn: Turn) -> list[Message]:
     return turn.messages[1 if _kept(turn)["instructed"] else 0 :]
 
 
+def _calls(turn: Turn) -> list[Json]:
+    """The calls of the reply that wait for its reader: of the client's tools, and those asked for.
+
+    A tool of the agent's own has never the name of one that the client offered; and of a reply that
+    was broken off, which calls were the agent's is not kept.
+    """
+    offered, asked = _kept(turn)["echo"].get("tools", []), set(asked_of(turn).values())
+    theirs = {tool["name"] for tool in offered if tool["type"] == "function"}
+    return [
+        call
+        for call in turn.reply.tool_calls or []
+        if call["function"]["name"] in theirs or call["id"] in asked
+    ]
+
+
 def _parts(turn: Turn) -> list[tuple[Part, str]]:
     """The parts of the reply that say something, as they were told."""
-    text, calls = turn.reply.content or "", list(turn.reply.tool_calls or [])
+    text, calls = turn.reply.content or "", _calls(turn)
     # of a reply that was broken off it is not kept: its text, then its calls
     lengths = _kept(turn).get("parts") or [len(text), *(None for _ in calls)]
     parts: list[tuple[Part, str]] = []
