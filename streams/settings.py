@@ -40,7 +40,9 @@ def masked(value: Any) -> Any:
         return type(value)(map(masked, value))
     if not isinstance(value, str):
         return value
-    return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", value))
+    # A password ends at an @: behind the last one none is looked for, at each colon anew, in vain.
+    before, at, after = value.rpartition("@")
+    return _QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", before + at) + after)
 
 
 def prove_http(setting: str, url: str) -> None:

@@ -53,6 +53,8 @@ _ENDED: Final = "Session terminated"  # it knows this session no more, as after 
 _LONG_EVENT: Final = "SSE stream failed: Server-sent event exceeded"  # its code is that of _LOST
 FORGOTTEN: Final = "its session ended"
 MAX_SHOWN: Final = 300  # characters of a failure, in the log
+MAX_TOLD: Final = 200  # of one, to the model
+READ_OF_FAILURE: Final = 2**14  # of one at all: a password in what is shown ends before, too
 
 _LOG = logging.getLogger(__name__)
 
@@ -242,7 +244,7 @@ class Connection:
             self._break(FORGOTTEN)
             return Result(f"{name} broke off", "broken")
         if _is_unanswered(cause):
-            return Result(f"{name} could not be reached: {masked(cause.message)[:200]}", "broken")
+            return Result(f"{name} could not be reached: {_shown(cause, MAX_TOLD)}", "broken")
         if cause.code == types.PARSE_ERROR:
             return Result(f"{name} answered what cannot be read", "broken")
         told = {"is_error": True, "content": cut(cause.message, self._most_bytes)}
@@ -253,7 +255,7 @@ class Connection:
         while isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
         # no server writes lines of its own into the log, and no password is in it
-        said = repr(masked(str(cause)))[:MAX_SHOWN]
+        said = repr(_shown(cause, MAX_SHOWN))[:MAX_SHOWN]
         _LOG.info("the MCP server %s: %s: %s", self.name, type(cause).__name__, said)
         self._why = self._why or _told(cause)
 
@@ -271,6 +273,12 @@ class Connection:
         if standing != self.standing:
             self.standing = standing
             self._changed(self.name, standing)
+
+
+def _shown(cause: BaseException, most: int) -> str:
+    """What a failure says itself, without passwords: so many characters of the beginning."""
+    shown: str = masked(str(cause)[:READ_OF_FAILURE])[:most]
+    return shown
 
 
 def _is_forgotten(cause: MCPError) -> bool:

@@ -422,6 +422,88 @@ async def test_a_failure_behind_a_call_is_told_and_kept_alike(start_api: StartAp
     assert [kept[name] for name in same] == [told[name] for name in same]
 
 
+async def test_a_response_that_ended_for_want_of_room_is_gone_on_from(start_api: StartApi) -> None:
+    """It is told and kept as incomplete, and its calls, of which no result is, are in no prompt."""
+    box = Box({"weather": RAIN})
+    said = "word " * 60
+    api = await start(start_api, box, [said, calling()], ["Yes."])
+    body = {"model": "quickset", "input": "Weather?"}
+    told = await (await api.post("/v1/responses", body)).json()
+    assert [item["type"] for item in told["output"]] == ["message", "mcp_call"]
+    assert (told["status"], told["output"][1]["status"]) == ("incomplete", "completed")
+    kept = await (await api.client.get(f"/v1/responses/{told['id']}")).json()
+    assert kept == told
+    await gone_on_from(api, told["id"])
+    said_before = [(each.role, each.content, each.tool_calls) for each in api.turns()[-1].messages]
+    assert said_before[1:] == [("assistant", said, None), ("user", "Sure?", None)]
+
+
+@pytest.mark.parametrize("text", ["", "Hm. "])
+async def test_a_response_without_a_token_left_is_kept_as_told(
+    start_api: StartApi, text: str
+) -> None:
+    """Incomplete, though its last step is a whole call."""
+    api = await start(start_api, Box({"weather": RAIN}), [text, calling()], ["Yes."])
+    body = {"model": "quickset", "input": "Weather?", "max_output_tokens": 2}
+    told = await (await api.post("/v1/responses", body)).json()
+    assert told["status"] == "incomplete"
+    assert told["output"][-1]["status"] == "failed"
+    kept = await (await api.client.get(f"/v1/responses/{told['id']}")).json()
+    assert kept == told
+    await gone_on_from(api, told["id"])
+
+
+@pytest.mark.parametrize("in_call", [True, False], ids=["in the call", "in the reply"])
+async def test_a_response_that_failed_with_a_call_is_gone_on_from(
+    start_api: StartApi, in_call: bool
+) -> None:
+    """Whichever of its calls had begun: none has a result, and none is the client's to make."""
+    two = ["Hm. ", calling(city="Oslo"), calling(city="Rome")]
+    script: list[Any] = two if in_call else [*two, RuntimeError("boom")]
+    box = Box({"weather": fails})
+    api = await start(start_api, box, script, ["Yes."])
+    body = {"model": "quickset", "input": "Weather?", "stream": True}
+    *_, (name, data) = await events_of(await api.post("/v1/responses", body))
+    assert name == "response.failed"
+    told = data["response"]
+    kinds = [item["type"] for item in told["output"]]
+    assert kinds == (["message", "mcp_call"] if in_call else ["message"])
+    kept = await (await api.client.get(f"/v1/responses/{told['id']}")).json()
+    assert kept["output"] == told["output"]
+    await gone_on_from(api, told["id"])
+
+
+async def test_a_response_whose_client_went_in_a_call_is_gone_on_from(start_api: StartApi) -> None:
+    """What it was told is not kept; what it offered itself is all that it could call."""
+    box = Box({"weather": RAIN})
+    box.gate = asyncio.Event()
+    api = await start(start_api, box, ["Hm. ", calling()], ["Yes."])
+    body = {"model": "quickset", "input": "Weather?", "stream": True}
+    answer = await api.post("/v1/responses", body)
+    while not box.called:
+        await asyncio.sleep(0.01)
+    answer.close()
+    while not box.cancelled or not api.turns():
+        await asyncio.sleep(0.01)
+    (turn,) = api.turns()
+    kept = await (await api.client.get(f"/v1/responses/{turn.id}")).json()
+    assert [item["type"] for item in kept["output"]] == ["message"]
+    await gone_on_from(api, turn.id)
+
+
+def fails(**_: Any) -> Result:
+    raise RuntimeError("boom")
+
+
+async def gone_on_from(api: Api, response_id: str) -> None:
+    """Ask what follows a response; it is answered."""
+    follow = {"model": "quickset", "input": "Sure?", "previous_response_id": response_id}
+    answer = await api.post("/v1/responses", follow)
+    told = await answer.json()
+    assert answer.status == 200, told
+    assert told["output"][-1]["content"][0]["text"] == "Yes."
+
+
 ASKS = {"X-Server-Tools": "ask"}  # who sends it can be asked whether a call may be made
 
 

@@ -24,7 +24,7 @@ from agent.api.responses.schema import (
 )
 from agent.errors import NotFoundError
 from agent.turn.own.told import ToldReply
-from agent.turn.reply import Part, Piece, ToolCall, Usage
+from agent.turn.reply import FinishReason, Part, Piece, ToolCall, Usage
 from streams.records import Json, Message, Turn
 
 # An item's id: of the output by its place there, of the input by an i before it.
@@ -46,7 +46,8 @@ def kept_at_end(reply: ToldReply, usage: Usage, completed_s: int) -> Json:
     A call that was cut is kept itself: it is no call of the turn's reply.
 
     Where the agent called tools of its own, the turn is of the last step alone; then the parts are
-    kept themselves, and the tokens of all steps.
+    kept themselves, the tokens of all steps, and why the response ended, which may be for want of
+    room for another step.
 
     completed_s: Unix time, as the client was told
     """
@@ -57,6 +58,7 @@ def kept_at_end(reply: ToldReply, usage: Usage, completed_s: int) -> Json:
     return kept | {
         "parts": [_kept_part(piece, cut) for piece in told_pieces(pieces)],
         "tokens": [usage.prompt_tokens, usage.reply_tokens],
+        "finish_reason": reply.finish_reason or "cancelled",
     }
 
 
@@ -79,7 +81,8 @@ def response_of(turn: Turn) -> Response:
     """The response that a turn was."""
     body, made = _kept(turn), _made(turn)
     error = body.get("error")
-    status: Status = STATUSES[turn.finish_reason] if error is None else "failed"
+    reason: FinishReason = body.get("finish_reason", turn.finish_reason)
+    status: Status = STATUSES[reason] if error is None else "failed"
     cached, cut = body.get("cached_tokens", 0), turn.cut_tokens
     read, sampled = body.get("tokens") or (len(turn.prompt_token_ids), len(turn.token_ids))
     usage = Usage(read, sampled, cached, cut)
@@ -93,15 +96,11 @@ def response_of(turn: Turn) -> Response:
 def context_of(turn: Turn) -> list[Message]:
     """The conversation up to and including the reply, without the instructions of that response.
 
-    Calls and results of the agent's own tools are in it; a call that it never made is not.
+    Calls and results of the agent's own tools are in it, and calls that it asks for; one that
+    stands in the reply itself is not, whatever came of it: its result is in no message.
     """
-    lost = {
-        part["made"]["id"]
-        for part in _kept(turn).get("parts") or []
-        if isinstance(part, dict) and "made" in part and part["made"]["outcome"] == "left"
-    }
-    calls = [call for call in turn.reply.tool_calls or [] if call["id"] not in lost]
-    return [*_input(turn), turn.reply.model_copy(update={"tool_calls": calls or None})]
+    calls = _calls(turn) or None
+    return [*_input(turn), turn.reply.model_copy(update={"tool_calls": calls})]
 
 
 def asked_of(turn: Turn) -> dict[str, str]:
@@ -200,9 +199,24 @@ def _input(turn: Turn) -> list[Message]:
     return turn.messages[1 if _kept(turn)["instructed"] else 0 :]
 
 
+def _calls(turn: Turn) -> list[Json]:
+    """The calls of the reply that wait for its reader: of the client's tools, and those asked for.
+
+    A tool of the agent's own has never the name of one that the client offered; and of a reply that
+    was broken off, which calls were the agent's is not kept.
+    """
+    offered, asked = _kept(turn)["echo"].get("tools", []), set(asked_of(turn).values())
+    theirs = {tool["name"] for tool in offered if tool["type"] == "function"}
+    return [
+        call
+        for call in turn.reply.tool_calls or []
+        if call["function"]["name"] in theirs or call["id"] in asked
+    ]
+
+
 def _parts(turn: Turn) -> list[tuple[Part, str]]:
     """The parts of the reply that say something, as they were told."""
-    text, calls = turn.reply.content or "", list(turn.reply.tool_calls or [])
+    text, calls = turn.reply.content or "", _calls(turn)
     # of a reply that was broken off it is not kept: its text, then its calls
     lengths = _kept(turn).get("parts") or [len(text), *(None for _ in calls)]
     parts: list[tuple[Part, str]] = []

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -260,3 +261,45 @@ async def test_what_is_wrong_is_told_in_our_own_words(caplog: pytest.LogCaptureF
     logged = [each for each in caplog.text.splitlines() if "Acme" in each]
     assert len(logged) == 1
     assert "all is lost" in logged[0]
+
+
+HOSTILE = "x:/:" * 40_000  # for each of whose colons the end of a password could be looked for
+
+
+async def test_a_failure_may_say_what_it_likes_at_any_length(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Long ones of any shape cost next to nothing, and what is shown of them has no password."""
+    said = f"Server returned an error response: http://bot:{'s3cret' * 100}@host {HOSTILE}"
+    refusal = {"jsonrpc": "2.0", "id": 0, "error": {"code": -32603, "message": said}}
+    refuses = says(json.dumps(refusal).replace('"id": 0', '"id": {id}'))
+
+    async def wait(_: float) -> None:
+        raise asyncio.CancelledError
+
+    caplog.set_level("INFO")
+    async with serving(refuses) as url:
+        server = ToolServer(url=url, allow=("act",))
+        connection = Connection("odd", server, most_bytes=1000, wait=wait)
+        running = asyncio.create_task(connection.run())
+        await until(lambda: connection.tools)
+        began_s = time.thread_time()
+        told = await connection.call("act", "{}", within_s=600)
+        assert time.thread_time() - began_s < 3.0
+        connection.stopping = True
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert told.outcome == "broken"
+    assert "http://bot:***@host" in told.text
+    assert len(told.text) < 300
+    async with serving(hangs, greets=refuses) as url:
+        connection = Connection(
+            "odd", ToolServer(url=url, allow=("act",)), most_bytes=1000, wait=wait
+        )
+        began_s = time.thread_time()
+        with pytest.raises(asyncio.CancelledError):
+            await connection.run()
+        assert time.thread_time() - began_s < 3.0
+    (logged,) = [each for each in caplog.messages if "http://bot:***@host" in each]
+    assert len(logged) < 400
+    assert "s3cret" not in caplog.text + told.text
