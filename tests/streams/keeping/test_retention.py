@@ -393,6 +393,45 @@ def test_what_came_behind_the_young_is_young(
     assert set(states.values()) == {"judged"}
 
 
+def test_a_deletion_that_came_before_its_turn_keeps_nothing_back(store: Store) -> None:
+    """What it left has no place among the turns, whenever it was said."""
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        session.add(talk("deleted", day=999, state="forgotten", sequence=0))
+        session.add(talk("old", day=980, sequence=1))
+    assert prune(store, retention_of("main", log=None)) == 1
+
+
+@pytest.mark.fault("clock jump")
+def test_no_clock_that_is_behind_makes_anything_go_or_stay(store: Store) -> None:
+    """However many turns it has dated, and however far another was behind that."""
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        days = [980] * 300 + [999] * 10 + [5] * 600 + [1] * 600
+        session.add_all(
+            talk(str(sequence), day=day, sequence=sequence, state="open" if day == 5 else "judged")
+            for sequence, day in enumerate(days, 1)
+        )
+    assert prune(store, retention_of("main", log=None)) == 300
+    with store.reading() as session:
+        gone = session.exec(select(TurnRow.sequence).where(TurnRow.state == "expired")).all()
+    assert sorted(gone) == list(range(1, 301))
+
+
+def test_turns_of_a_plan_keep_no_other_back(store: Store) -> None:
+    """Though more of them stand first than go at a time."""
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        session.add_all(talk(str(n), day=980, sequence=n) for n in range(1, 9))
+        session.add(
+            GenerationRow(
+                id="g", line="main", number=1, parent="v", key="k", state="planned",
+                turn_ids=["1", "2", "3", "4", "5"], planned_ms=0,
+            )
+        )  # fmt: skip
+    assert prune(store, retention_of("main", log=None, batch=2)) == 3
+
+
 @pytest.mark.parametrize("batch", [2, BATCH])
 def test_old_rests_go_with_the_turns_that_they_stood_between(store: Store, batch: int) -> None:
     """Not before a turn has gone, for a run without somebody needs them; and never the newest."""
