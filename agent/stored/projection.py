@@ -193,7 +193,7 @@ class Projection:
         first_ms = min(self._first_after.get(before_ms, newest_ms), *young_ms)
         self._first_after = {before_ms: first_ms}
         if leap(self._keep_days, before_ms=before_ms, first_ms=first_ms, newest_ms=newest_ms):
-            return
+            old_ms = before_ms - self._keep_days * DAY_MS
         for table in _AGEING:
             old = f"DELETE FROM {table} WHERE taken_ms < ?"  # noqa: S608  # names of our own
             connection.execute(old, (old_ms,))

@@ -13,7 +13,8 @@ Little goes at a time, so that nobody waits for it. What is old is told by when 
 not by the clock of the agent that said it, and against the newest record, not a clock alone: one
 that is set wrong, the agent's or the learner's, prunes nothing. Nor does one that was wrong when
 its process started: what came after something young is young, however it is dated, and records
-that lie further ahead than anything is kept are not believed at once (streams.keeping.leap).
+that lie further ahead than anything is kept are not believed at once: what is old beside the last
+one before them goes meanwhile (streams.keeping.leap).
 """
 
 import logging
@@ -67,7 +68,7 @@ class Retention:
         self._line, self._group = line, group
         self._log = log
         self._batch = batch
-        self._told: Leap | None = None
+        self._leaps = False
 
     def prune(self, session: Session, *, now_ms: int) -> int:
         """Prune a little, in the caller's transaction, which holds the line's lease.
@@ -76,9 +77,10 @@ class Retention:
         raises: LogUnavailableError
         """
         newest_ms = newest(session, now_ms=now_ms)
-        if newest_ms is None or self._leaps(session, now_ms):
+        if newest_ms is None:
             return 0
-        before_ms = newest_ms - self._days * DAY_MS
+        leap = self._leap(session, now_ms)
+        before_ms = (leap.before_ms if leap else newest_ms) - self._days * DAY_MS
         gone = _expire_turns(session, self._line, (before_ms, newest_ms), self._batch)
         gone += _forget_rests(session, self._line, before_ms, self._batch)
         gone += _forget_ids(session, self._group, before_ms, self._batch)
@@ -86,13 +88,13 @@ class Retention:
             gone += _prune_log(session, self._log, (before_ms, newest_ms), self._batch)
         return gone
 
-    def _leaps(self, session: Session, now_ms: int) -> bool:
-        """Whether the newest records are not believed; said once."""
+    def _leap(self, session: Session, now_ms: int) -> Leap | None:
+        """Find the newest records that are not believed; said once, however many leaps follow."""
         found = leap_of(session, self._days, now_ms=now_ms)
-        if found is not None and found != self._told:
+        if found is not None and not self._leaps:
             _LOG.warning("%s", found)
-        self._told = found
-        return found is not None
+        self._leaps = found is not None
+        return found
 
 
 def _prune_log(session: Session, log: Prunable, young: tuple[int, int], most: int) -> int:

@@ -129,6 +129,19 @@ def test_a_leap_of_this_machines_clock_is_not_believed_at_once(
     assert holds(projection, "a") == [False]
 
 
+@pytest.mark.parametrize("keep_days", [1, 7])
+def test_replies_go_though_they_come_more_rarely_than_they_are_kept(
+    path: Path, keep_days: int
+) -> None:
+    """All but the last, and the one before it: the last may be dated by a wrong clock."""
+    projection = Projection(path, keep_days=keep_days)
+    for n in range(10):
+        at_ms = (900 + n * (keep_days + 1)) * DAY_MS
+        projection.take([entry(stored(f"t{n}"), n, taken_ms=at_ms)])
+    assert [n for n in range(10) if projection.find(f"t{n}")[0]] == [8, 9]
+    projection.close()
+
+
 def test_it_is_there_after_a_restart(path: Path) -> None:
     """Turns and positions survive; two processes may have it open at once."""
     first, second = Projection(path, keep_days=DAYS), Projection(path, keep_days=DAYS)

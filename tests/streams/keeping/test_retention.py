@@ -393,6 +393,50 @@ def test_what_came_behind_the_young_is_young(
     assert set(states.values()) == {"judged"}
 
 
+@pytest.mark.parametrize("days", [1, 7])
+def test_a_service_that_is_used_more_rarely_than_it_keeps_prunes(
+    log: SqliteLog, store: Store, clock: Clock, caplog: pytest.LogCaptureFixture, days: int
+) -> None:
+    """What is old beside the use before goes with each use, and the warning stands there once."""
+    retention = Retention(days, line="main", group="learner/main", log=log)
+    uses = [900 + n * (days + 1) for n in range(10)]
+    for sequence, day in enumerate(uses, 1):
+        clock.day = day
+        put(log, "turns", str(day))
+        passed(store, "learner/main", sequence - 1)
+        seen(store, time_ms=day * DAY_MS, id=str(day))
+        with store.transaction() as session:
+            session.add(talk(str(day), day=day, sequence=sequence))
+        prune(store, retention, now_ms=day * DAY_MS)
+        prune(store, retention, now_ms=day * DAY_MS)
+    assert [id for _, id in left(log, "turns")] == [str(day) for day in uses[-2:]]
+    with store.reading() as session:
+        states = {row.id: row.state for row in session.exec(select(TurnRow))}
+        assert sorted(session.exec(select(SeenRow.id))) == [f"turns/{day}" for day in uses[-2:]]
+    assert [id for id, state in states.items() if state == "judged"] == [str(d) for d in uses[-2:]]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.fault("clock jump")
+def test_a_clock_that_is_ahead_prunes_what_is_old_without_it_and_no_more(
+    log: SqliteLog, store: Store, clock: Clock
+) -> None:
+    """The records before the leap say what is young, also of what came behind it."""
+    for sequence, day in enumerate((980, 989, 990, 1_000, 1_100, 1_101, 0.01), 1):
+        clock.day = day
+        put(log, "turns", str(day))
+        passed(store, "learner/main", sequence - 1)
+        seen(store, time_ms=int(day * DAY_MS), id=str(day))
+        with store.transaction() as session:
+            session.add(talk(str(day), day=day, sequence=sequence))
+    prune(store, retention_of("main", log=log), now_ms=1_101 * DAY_MS)
+    young = ["990", "1000", "1100", "1101", "0.01"]
+    assert [id for _, id in left(log, "turns")] == young
+    with store.reading() as session:
+        states = {row.id: row.state for row in session.exec(select(TurnRow))}
+    assert [id for id, state in states.items() if state == "judged"] == young
+
+
 def test_a_deletion_that_came_before_its_turn_keeps_nothing_back(store: Store) -> None:
     """What it left has no place among the turns, whenever it was said."""
     seen(store, time_ms=NOW_MS)
