@@ -129,6 +129,18 @@ def test_a_leap_of_this_machines_clock_is_not_believed_at_once(
     assert holds(projection, "a") == [False]
 
 
+@pytest.mark.parametrize("ahead_ms", [0, 1_000])
+def test_replies_go_though_whoever_dates_them_is_a_little_ahead(path: Path, ahead_ms: int) -> None:
+    """A broker's clock is never quite the agent's."""
+    day = 0
+    projection = Projection(path, keep_days=30, clock=lambda: day * DAY_MS / 1000)
+    for day in range(200):
+        projection.take([entry(stored(f"t{day}"), day, taken_ms=day * DAY_MS + ahead_ms)])
+    kept = [each for each in range(200) if projection.find(f"t{each}")[0]]
+    assert kept == list(range(199 - 30, 200))
+    projection.close()
+
+
 @pytest.mark.parametrize("keep_days", [1, 7])
 def test_replies_go_though_they_come_more_rarely_than_they_are_kept(
     path: Path, keep_days: int
