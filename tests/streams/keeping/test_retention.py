@@ -476,6 +476,20 @@ def test_turns_of_a_plan_keep_no_other_back(store: Store) -> None:
     assert prune(store, retention_of("main", log=None, batch=2)) == 3
 
 
+@pytest.mark.parametrize("id", ["half \ud83d", "nul \0", "dle \x10"])
+def test_any_turn_gives_its_disk_back(store: Store, id: str) -> None:
+    """Also one whose id no database takes as it is: agents take ids from requests."""
+    seen(store, time_ms=NOW_MS)
+    empty = in_use(store)
+    with store.transaction() as session:
+        for number in range(60):
+            row = talk(f"{id} {number}", day=980, sequence=number + 1)
+            row.record = {"text": "x" * 1_500}
+            session.add(row)
+    assert prune(store, retention_of("main", log=None)) == 60
+    assert in_use(store) - empty <= 60 * 1_200
+
+
 @pytest.mark.parametrize("batch", [2, BATCH])
 def test_old_rests_go_with_the_turns_that_they_stood_between(store: Store, batch: int) -> None:
     """Not before a turn has gone, for a run without somebody needs them; and never the newest."""
