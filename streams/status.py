@@ -63,7 +63,7 @@ class Status:
     spools: tuple[Spooled, ...]
     outbox: int  # records that committed and are not in the log yet
     dead_letters: int  # open ones
-    not_pruned: str | None = None  # why the retention lets nothing go; None: it does
+    not_pruned: str | None = None  # why the retention lets no more go; None: it does
 
 
 def read_status(

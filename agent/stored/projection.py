@@ -182,8 +182,8 @@ class Projection:
 
     def _let_go(self, connection: sqlite3.Connection, read_ms: Sequence[int]) -> None:
         """Delete what is too old beside the newest of what was read."""
-        now_ms = self._clock() * 1000
-        newest_ms = max((each for each in read_ms if each <= now_ms), default=0)
+        now_ms = int(self._clock() * 1000)
+        newest_ms = min(max(read_ms, default=0), now_ms)  # one that is dated ahead came now
         old_ms = newest_ms - self._keep_days * DAY_MS
         before_ms = max(_ends(connection, "max", "<", old_ms), default=None)
         if before_ms is None:
@@ -193,7 +193,7 @@ class Projection:
         first_ms = min(self._first_after.get(before_ms, newest_ms), *young_ms)
         self._first_after = {before_ms: first_ms}
         if leap(self._keep_days, before_ms=before_ms, first_ms=first_ms, newest_ms=newest_ms):
-            return
+            old_ms = before_ms - self._keep_days * DAY_MS
         for table in _AGEING:
             old = f"DELETE FROM {table} WHERE taken_ms < ?"  # noqa: S608  # names of our own
             connection.execute(old, (old_ms,))

@@ -53,7 +53,7 @@ def init(in_force: InForce) -> None:
 @streams.command()
 @with_settings("home")
 def status(in_force: InForce, as_json: Json = False) -> None:
-    """Print lag, lease, spools, outbox, open dead letters, and why nothing is pruned."""
+    """Print lag, lease, spools, outbox, open dead letters, and why no more is pruned."""
     settings = in_force.settings.streams
     with existing_store(settings) as store, _log(settings) as log:
         found = read_status(

@@ -21,6 +21,7 @@ from learner.lessons.review import set_free, wish_of
 from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
+from streams.keeping.pack import pack
 from streams.records import DeadLetter, Deletion, Forgotten, Judgement, Note, Turn, decode
 from streams.store import outbox
 from streams.store.lesson_tables import LessonRow, NoteRow
@@ -126,6 +127,7 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     )
     for some in _pieces(turn_ids):
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(some)).values(_TOMBSTONE))
+        pack(session, TurnRow, some)
     row = ForgottenRow(
         id=record.id,
         line=line,
@@ -198,7 +200,7 @@ def _empty_turn(session: Session, row: TurnRow) -> None:
     for name, value in _TOMBSTONE.items():
         setattr(row, name, value)
     session.add(row)
-    session.flush()
+    pack(session, TurnRow, [row.id])
 
 
 # The hashes of a conversation go, too: they would prove a guess at a short one.

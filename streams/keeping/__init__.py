@@ -2,5 +2,5 @@
 
 Knows nothing of weights, or of when there is time for it.
 
-For others: erase, forgotten, leap, retention.
+For others: erase, forgotten, leap, pack, retention.
 """

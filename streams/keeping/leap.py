@@ -2,7 +2,9 @@
 
 Either way the newest records lie further ahead of the ones before them than anything is kept, and
 all that was said would be old at once. A clock that is wrong is seen and set right; where time has
-really passed, records go on coming: after some days of them the leap is believed.
+really passed, records go on coming: after some days of them the leap is believed. Until then what
+is old is old beside the last record before it; so what is used more rarely than it keeps lets go,
+too, one record behind.
 
 Knows nothing of where records are kept.
 """
@@ -22,7 +24,11 @@ PROVED_MS: Final = 7 * DAY_MS
 
 @dataclass(frozen=True, slots=True)
 class Leap:
-    """Records that may have been dated by a clock that is ahead: nothing is old by them."""
+    """Records that may have been dated by a clock that is ahead: nothing is old by them.
+
+    What is old beside the last one before them goes all the same: had that leapt itself, it would
+    be believed by now, as these lie further ahead of it than that takes.
+    """
 
     days: int  # how long records are kept
     before_ms: int  # the last record before them
@@ -35,10 +41,10 @@ class Leap:
             for ms in (self.before_ms, self.first_ms, self.first_ms + proved_ms(self.days))
         )
         return (
-            f"nothing is pruned: what came on {before} is followed by records of {first}, further"
-            f" ahead than the {self.days} days that are kept. If a machine's clock is wrong, set it"
-            " right, and start agent and learner again. If so much time has passed, pruning goes on"
-            f" by itself with the records of {believed}"
+            f"what came on {before} is followed by records of {first}, further ahead than the"
+            f" {self.days} days that are kept: only what is old beside the former is pruned. If a"
+            " machine's clock is wrong, set it right, and start agent and learner again. If so much"
+            f" time has passed, pruning goes on by itself with the records of {believed}"
         )
 
 
@@ -76,7 +82,7 @@ def newest(session: Session, *, now_ms: int) -> int | None:
 
 
 def leap_of(session: Session, days: int, *, now_ms: int) -> Leap | None:
-    """Return the leap that keeps the retention of a store from pruning.
+    """Return the leap that the retention of a store does not believe.
 
     days: how long records are kept
     """

@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlmodel import Session, SQLModel
 
+from streams.store.any_text import stored
+
 
 def pack(session: Session, table: type[SQLModel], ids: Sequence[str]) -> None:
     """Write rows anew as they are, in the caller's transaction; they keep their order.
@@ -26,11 +28,12 @@ def pack(session: Session, table: type[SQLModel], ids: Sequence[str]) -> None:
     name = str(table.__tablename__)
     columns = ", ".join(f'"{each}"' for each in _columns(connection, name))
     ours = f"WHERE id IN ({', '.join('?' * len(ids))})"
+    kept = tuple(stored(id) for id in ids)
     found = connection.exec_driver_sql(
         f"SELECT rowid, {columns} FROM {name} {ours}",  # noqa: S608  # names of our own
-        tuple(ids),
+        kept,
     ).all()
-    connection.exec_driver_sql(f"DELETE FROM {name} {ours}", tuple(ids))  # noqa: S608
+    connection.exec_driver_sql(f"DELETE FROM {name} {ours}", kept)  # noqa: S608
     if found:
         values = ", ".join("?" * len(found[0]))
         connection.exec_driver_sql(

@@ -13,11 +13,12 @@ Little goes at a time, so that nobody waits for it. What is old is told by when 
 not by the clock of the agent that said it, and against the newest record, not a clock alone: one
 that is set wrong, the agent's or the learner's, prunes nothing. Nor does one that was wrong when
 its process started: what came after something young is young, however it is dated, and records
-that lie further ahead than anything is kept are not believed at once (streams.keeping.leap).
+that lie further ahead than anything is kept are not believed at once: what is old beside the last
+one before them goes meanwhile (streams.keeping.leap).
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from sqlalchemy import delete, update
@@ -67,7 +68,7 @@ class Retention:
         self._line, self._group = line, group
         self._log = log
         self._batch = batch
-        self._told: Leap | None = None
+        self._leaps = False
 
     def prune(self, session: Session, *, now_ms: int) -> int:
         """Prune a little, in the caller's transaction, which holds the line's lease.
@@ -76,9 +77,10 @@ class Retention:
         raises: LogUnavailableError
         """
         newest_ms = newest(session, now_ms=now_ms)
-        if newest_ms is None or self._leaps(session, now_ms):
+        if newest_ms is None:
             return 0
-        before_ms = newest_ms - self._days * DAY_MS
+        leap = self._leap(session, now_ms)
+        before_ms = (leap.before_ms if leap else newest_ms) - self._days * DAY_MS
         gone = _expire_turns(session, self._line, (before_ms, newest_ms), self._batch)
         gone += _forget_rests(session, self._line, before_ms, self._batch)
         gone += _forget_ids(session, self._group, before_ms, self._batch)
@@ -86,13 +88,13 @@ class Retention:
             gone += _prune_log(session, self._log, (before_ms, newest_ms), self._batch)
         return gone
 
-    def _leaps(self, session: Session, now_ms: int) -> bool:
-        """Whether the newest records are not believed; said once."""
+    def _leap(self, session: Session, now_ms: int) -> Leap | None:
+        """Find the newest records that are not believed; said once, however many leaps follow."""
         found = leap_of(session, self._days, now_ms=now_ms)
-        if found is not None and found != self._told:
+        if found is not None and not self._leaps:
             _LOG.warning("%s", found)
-        self._told = found
-        return found is not None
+        self._leaps = found is not None
+        return found
 
 
 def _prune_log(session: Session, log: Prunable, young: tuple[int, int], most: int) -> int:
@@ -126,15 +128,7 @@ def _expire_turns(session: Session, line: str, young: tuple[int, int], most: int
         GenerationRow.line == line, GenerationRow.state == PLANNED
     )
     planned = {id for ids in session.exec(plans) for id in ids}
-    found: list[tuple[int, str, int]] = []
-    for state in SPEAKING:  # one after the other: each is found in its order by an index
-        query = select(TurnRow.taken_ms, TurnRow.id, TurnRow.sequence).where(
-            TurnRow.line == line, TurnRow.state == state, TurnRow.taken_ms < young[0]
-        )
-        query = query.where(col(TurnRow.id).not_in(planned))
-        found += session.exec(query.order_by(col(TurnRow.taken_ms)).limit(most))
-    old = {id: sequence for _, id, sequence in sorted(found)[:most]}
-    ids = _before_the_young(session, line, old, young) if old else []
+    ids = _old_turns(session, line, young, planned, most)
     if ids:
         emptied: dict[str, Any] = {
             "state": EXPIRED, "record": {}, "next_state": None, "target": None,
@@ -148,28 +142,40 @@ def _expire_turns(session: Session, line: str, young: tuple[int, int], most: int
     return len(ids)
 
 
-def _before_the_young(
-    session: Session, line: str, old: Mapping[str, int], young: tuple[int, int]
+def _old_turns(
+    session: Session, line: str, young: tuple[int, int], planned: Collection[str], most: int
 ) -> list[str]:
-    """Return those of some old turns that came before all young ones, by their sequence.
+    """Return the turns that go, oldest first: none that came behind a young one.
 
-    What came behind a young one was dated by a clock that was behind.
+    Whatever came there was dated by a clock that was behind.
     """
     before_ms, newest_ms = young
-    first = (
-        select(TurnRow.sequence)
-        .where(
-            (col(TurnRow.line) + "") == line,  # by its sequence alone: few rows are looked at
-            TurnRow.sequence >= min(old.values()) - BATCH,
-            TurnRow.sequence < max(old.values()),
-            col(TurnRow.taken_ms) + 0 >= before_ms,
-            col(TurnRow.taken_ms) + 0 <= newest_ms,
+    first = _first_turns(session, line, newest_ms, 1)
+    if not first or first[0][1] >= before_ms:
+        return []  # nearly always: that much is cheap to know
+    ids: list[str] = []
+    for _, taken_ms, id in _first_turns(session, line, newest_ms, most + len(planned)):
+        if taken_ms >= before_ms:
+            break
+        if id not in planned:
+            ids.append(id)
+    return ids[:most]
+
+
+def _first_turns(
+    session: Session, line: str, newest_ms: int, most: int
+) -> list[tuple[int, int, str]]:
+    """Return the turns that came first of those that speak: sequence, when taken, id.
+
+    newest_ms: what is dated later is of a clock that ran ahead, and is passed over
+    """
+    found: list[tuple[int, int, str]] = []
+    for state in SPEAKING:  # one after the other: each is found in its order by an index
+        query = select(TurnRow.sequence, TurnRow.taken_ms, TurnRow.id).where(
+            TurnRow.line == line, TurnRow.state == state, TurnRow.taken_ms <= newest_ms
         )
-        .order_by(col(TurnRow.sequence))
-        .limit(1)
-    )
-    end = session.exec(first).first()
-    return [id for id, sequence in old.items() if end is None or sequence < end]
+        found += session.exec(query.order_by(col(TurnRow.sequence)).limit(most))
+    return sorted(found)[:most]
 
 
 def _forget_rests(session: Session, line: str, before_ms: int, most: int) -> int:

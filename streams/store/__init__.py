@@ -2,6 +2,6 @@
 
 Knows nothing of how the rows come about, of judges or weights.
 
-For others: given, insert, lease, lesson_tables, offsets, outbox, rest_tables, states, store,
-tables.
+For others: any_text, given, insert, lease, lesson_tables, offsets, outbox, rest_tables, states,
+store, tables.
 """

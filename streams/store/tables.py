@@ -96,7 +96,7 @@ class TurnRow(Row, table=True):
         ),
         Index("ix_turns_said", "principal", "line", "created_ms"),
         Index("ix_turns_line_state", "line", "state", "reason", "created_ms"),
-        Index("ix_turns_age", "line", "state", "taken_ms"),
+        Index("ix_turns_age", "line", "state", "sequence", "taken_ms"),
         Index("ix_turns_trial", "line", "version", "taken_ms"),
         _partly("ix_turns_scored", "principal", "line", "created_ms", "id",
                 where="score IS NOT NULL"),

@@ -64,7 +64,7 @@ def _read(session: Session, view: View) -> Json:
 
 
 def _not_pruned(session: Session, view: View) -> str | None:
-    """Say why the retention lets nothing go; None: nothing is in its way."""
+    """Say why the retention lets no more go; None: nothing is in its way."""
     if view.keep_days is None:
         return None
     found = leap_of(session, view.keep_days, now_ms=view.now_ms)

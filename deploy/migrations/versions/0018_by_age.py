@@ -21,7 +21,7 @@ WINDOW = (
 
 def upgrade() -> None:
     op.create_index("ix_seen_group_time", "seen", ["group", "time_ms"])
-    op.create_index("ix_turns_age", "turns", ["line", "state", "taken_ms"])
+    op.create_index("ix_turns_age", "turns", ["line", "state", "sequence", "taken_ms"])
     op.create_index("ix_turns_trial", "turns", ["line", "version", "taken_ms"])
     op.drop_index("ix_turns_taken_ms", "turns")
     op.drop_index("ix_turns_version", "turns")

@@ -129,6 +129,31 @@ def test_a_leap_of_this_machines_clock_is_not_believed_at_once(
     assert holds(projection, "a") == [False]
 
 
+@pytest.mark.parametrize("ahead_ms", [0, 1_000])
+def test_replies_go_though_whoever_dates_them_is_a_little_ahead(path: Path, ahead_ms: int) -> None:
+    """A broker's clock is never quite the agent's."""
+    day = 0
+    projection = Projection(path, keep_days=30, clock=lambda: day * DAY_MS / 1000)
+    for day in range(200):
+        projection.take([entry(stored(f"t{day}"), day, taken_ms=day * DAY_MS + ahead_ms)])
+    kept = [each for each in range(200) if projection.find(f"t{each}")[0]]
+    assert kept == list(range(199 - 30, 200))
+    projection.close()
+
+
+@pytest.mark.parametrize("keep_days", [1, 7])
+def test_replies_go_though_they_come_more_rarely_than_they_are_kept(
+    path: Path, keep_days: int
+) -> None:
+    """All but the last, and the one before it: the last may be dated by a wrong clock."""
+    projection = Projection(path, keep_days=keep_days)
+    for n in range(10):
+        at_ms = (900 + n * (keep_days + 1)) * DAY_MS
+        projection.take([entry(stored(f"t{n}"), n, taken_ms=at_ms)])
+    assert [n for n in range(10) if projection.find(f"t{n}")[0]] == [8, 9]
+    projection.close()
+
+
 def test_it_is_there_after_a_restart(path: Path) -> None:
     """Turns and positions survive; two processes may have it open at once."""
     first, second = Projection(path, keep_days=DAYS), Projection(path, keep_days=DAYS)

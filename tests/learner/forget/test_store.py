@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlmodel import select
 
 from learner.forget import store as forget
@@ -30,6 +31,7 @@ from streams.store.tables import (
     TurnRow,
 )
 from tests.learner.turns import said, turn
+from tests.streams.keeping.test_retention import in_use
 
 RULES = Rules(
     line="main",
@@ -157,6 +159,39 @@ def test_tombstones_keep_ids_and_counts_only(store: Store) -> None:
         "id": first.id, "line": "main", "version": "base", "principal": "ann",
         "state": "forgotten", "sequence": 1, "uses": 3, "created_ms": 1_000, "taken_ms": 60_000,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["forgotten", "deleted"])
+def test_what_is_forgotten_gives_its_disk_back(tmp_path: Path, how: str) -> None:
+    """Emptied turns share pages, between those of others, which stay where they are."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    empty, said_of = in_use(store), [f"{who}{n}" for n in range(60) for who in ("ann", "bob")]
+    with store.transaction() as session:
+        for number, id in enumerate(said_of, 1):
+            session.add(
+                TurnRow(
+                    id=id, line="main", version="v", principal=id[:3], session="s", key="k",
+                    prefix_key="p", state="closed", sequence=number,
+                    record={"text": "x" * (6_000 if id[:3] == "ann" else 10)}, created_ms=1_000,
+                    taken_ms=1_000,
+                )
+            )  # fmt: skip
+    theirs = [f"ann{n}" for n in range(60)]
+    with store.transaction() as session:
+        if how == "forgotten":
+            forget.apply(session, forgotten(), "main")
+        for id in theirs if how == "deleted" else ():
+            record = Deletion(
+                id=f"d-{id}", turn_id=id, line="main", principal="ann", session="s", created_ms=9
+            )
+            forget.delete_turn(session, record, taken_ms=9)
+    with store.reading() as session:
+        ordered = select(TurnRow.id, TurnRow.state).order_by(text("rowid"))
+        rows = session.exec(ordered).all()
+    assert [id for id, _ in rows] == said_of
+    assert {id for id, state in rows if state == "forgotten"} == set(theirs)
+    assert in_use(store) - empty <= len(said_of) * 1_300
+    store.close()
 
 
 def test_an_agents_clock_that_ran_ahead_keeps_nothing_back(store: Store) -> None:

@@ -393,6 +393,103 @@ def test_what_came_behind_the_young_is_young(
     assert set(states.values()) == {"judged"}
 
 
+@pytest.mark.parametrize("days", [1, 7])
+def test_a_service_that_is_used_more_rarely_than_it_keeps_prunes(
+    log: SqliteLog, store: Store, clock: Clock, caplog: pytest.LogCaptureFixture, days: int
+) -> None:
+    """What is old beside the use before goes with each use, and the warning stands there once."""
+    retention = Retention(days, line="main", group="learner/main", log=log)
+    uses = [900 + n * (days + 1) for n in range(10)]
+    for sequence, day in enumerate(uses, 1):
+        clock.day = day
+        put(log, "turns", str(day))
+        passed(store, "learner/main", sequence - 1)
+        seen(store, time_ms=day * DAY_MS, id=str(day))
+        with store.transaction() as session:
+            session.add(talk(str(day), day=day, sequence=sequence))
+        prune(store, retention, now_ms=day * DAY_MS)
+        prune(store, retention, now_ms=day * DAY_MS)
+    assert [id for _, id in left(log, "turns")] == [str(day) for day in uses[-2:]]
+    with store.reading() as session:
+        states = {row.id: row.state for row in session.exec(select(TurnRow))}
+        assert sorted(session.exec(select(SeenRow.id))) == [f"turns/{day}" for day in uses[-2:]]
+    assert [id for id, state in states.items() if state == "judged"] == [str(d) for d in uses[-2:]]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.fault("clock jump")
+def test_a_clock_that_is_ahead_prunes_what_is_old_without_it_and_no_more(
+    log: SqliteLog, store: Store, clock: Clock
+) -> None:
+    """The records before the leap say what is young, also of what came behind it."""
+    for sequence, day in enumerate((980, 989, 990, 1_000, 1_100, 1_101, 0.01), 1):
+        clock.day = day
+        put(log, "turns", str(day))
+        passed(store, "learner/main", sequence - 1)
+        seen(store, time_ms=int(day * DAY_MS), id=str(day))
+        with store.transaction() as session:
+            session.add(talk(str(day), day=day, sequence=sequence))
+    prune(store, retention_of("main", log=log), now_ms=1_101 * DAY_MS)
+    young = ["990", "1000", "1100", "1101", "0.01"]
+    assert [id for _, id in left(log, "turns")] == young
+    with store.reading() as session:
+        states = {row.id: row.state for row in session.exec(select(TurnRow))}
+    assert [id for id, state in states.items() if state == "judged"] == young
+
+
+def test_a_deletion_that_came_before_its_turn_keeps_nothing_back(store: Store) -> None:
+    """What it left has no place among the turns, whenever it was said."""
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        session.add(talk("deleted", day=999, state="forgotten", sequence=0))
+        session.add(talk("old", day=980, sequence=1))
+    assert prune(store, retention_of("main", log=None)) == 1
+
+
+@pytest.mark.fault("clock jump")
+def test_no_clock_that_is_behind_makes_anything_go_or_stay(store: Store) -> None:
+    """However many turns it has dated, and however far another was behind that."""
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        days = [980] * 300 + [999] * 10 + [5] * 600 + [1] * 600
+        session.add_all(
+            talk(str(sequence), day=day, sequence=sequence, state="open" if day == 5 else "judged")
+            for sequence, day in enumerate(days, 1)
+        )
+    assert prune(store, retention_of("main", log=None)) == 300
+    with store.reading() as session:
+        gone = session.exec(select(TurnRow.sequence).where(TurnRow.state == "expired")).all()
+    assert sorted(gone) == list(range(1, 301))
+
+
+def test_turns_of_a_plan_keep_no_other_back(store: Store) -> None:
+    """Though more of them stand first than go at a time."""
+    seen(store, time_ms=NOW_MS)
+    with store.transaction() as session:
+        session.add_all(talk(str(n), day=980, sequence=n) for n in range(1, 9))
+        session.add(
+            GenerationRow(
+                id="g", line="main", number=1, parent="v", key="k", state="planned",
+                turn_ids=["1", "2", "3", "4", "5"], planned_ms=0,
+            )
+        )  # fmt: skip
+    assert prune(store, retention_of("main", log=None, batch=2)) == 3
+
+
+@pytest.mark.parametrize("id", ["half \ud83d", "nul \0", "dle \x10"])
+def test_any_turn_gives_its_disk_back(store: Store, id: str) -> None:
+    """Also one whose id no database takes as it is: agents take ids from requests."""
+    seen(store, time_ms=NOW_MS)
+    empty = in_use(store)
+    with store.transaction() as session:
+        for number in range(60):
+            row = talk(f"{id} {number}", day=980, sequence=number + 1)
+            row.record = {"text": "x" * 1_500}
+            session.add(row)
+    assert prune(store, retention_of("main", log=None)) == 60
+    assert in_use(store) - empty <= 60 * 1_200
+
+
 @pytest.mark.parametrize("batch", [2, BATCH])
 def test_old_rests_go_with_the_turns_that_they_stood_between(store: Store, batch: int) -> None:
     """Not before a turn has gone, for a run without somebody needs them; and never the newest."""
