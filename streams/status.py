@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlmodel import Session, func, select
 
-from streams.keeping.leap import leap_of
+from streams.keeping.leap import leap_of, newest
 from streams.log import dead_letters
 from streams.log.contract import TOPICS, Log, Topic
 from streams.spool.file import look
@@ -76,7 +76,9 @@ def read_status(
     raises: LogUnavailableError, StoreUnavailableError
     """
     with store.reading() as session:
-        leap = None if keep_days is None else leap_of(session, keep_days, now_ms=now_ms)
+        leap = None
+        if keep_days is not None:
+            leap = leap_of(session, keep_days, newest(session, now_ms=now_ms))
         return Status(
             lags=tuple(lags(session, log)),
             leases=tuple(holders(session)),

@@ -81,12 +81,12 @@ def newest(session: Session, *, now_ms: int) -> int | None:
     return session.exec(select(func.max(SeenRow.time_ms)).where(SeenRow.time_ms <= now_ms)).one()
 
 
-def leap_of(session: Session, days: int, *, now_ms: int) -> Leap | None:
+def leap_of(session: Session, days: int, newest_ms: int | None) -> Leap | None:
     """Return the leap that the retention of a store does not believe.
 
     days: how long records are kept
+    newest_ms: of the newest that was used (`newest`); None: there is none
     """
-    newest_ms = newest(session, now_ms=now_ms)
     if newest_ms is None:
         return None
     old_ms = newest_ms - days * DAY_MS

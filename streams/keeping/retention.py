@@ -79,7 +79,7 @@ class Retention:
         newest_ms = newest(session, now_ms=now_ms)
         if newest_ms is None:
             return 0
-        leap = self._leap(session, now_ms)
+        leap = self._leap(session, newest_ms)
         before_ms = (leap.before_ms if leap else newest_ms) - self._days * DAY_MS
         gone = _expire_turns(session, self._line, (before_ms, newest_ms), self._batch)
         gone += _forget_rests(session, self._line, before_ms, self._batch)
@@ -88,9 +88,9 @@ class Retention:
             gone += _prune_log(session, self._log, (before_ms, newest_ms), self._batch)
         return gone
 
-    def _leap(self, session: Session, now_ms: int) -> Leap | None:
+    def _leap(self, session: Session, newest_ms: int) -> Leap | None:
         """Find the newest records that are not believed; said once, however many leaps follow."""
-        found = leap_of(session, self._days, now_ms=now_ms)
+        found = leap_of(session, self._days, newest_ms)
         if found is not None and not self._leaps:
             _LOG.warning("%s", found)
         self._leaps = found is not None

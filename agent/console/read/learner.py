@@ -7,7 +7,7 @@ from sqlmodel import Session, col, func, select
 
 from agent.console.read.counted import Counted
 from agent.console.read.view import View
-from streams.keeping.leap import leap_of
+from streams.keeping.leap import leap_of, newest
 from streams.log.contract import Partition
 from streams.records import Json
 from streams.store.states import EXPIRED, JUDGED, PLANNED, TurnState
@@ -67,7 +67,7 @@ def _not_pruned(session: Session, view: View) -> str | None:
     """Say why the retention lets no more go; None: nothing is in its way."""
     if view.keep_days is None:
         return None
-    found = leap_of(session, view.keep_days, now_ms=view.now_ms)
+    found = leap_of(session, view.keep_days, newest(session, now_ms=view.now_ms))
     return str(found) if found is not None else None
 
 

@@ -4,7 +4,7 @@ Several runs (--runs), each with additions of its own and what is composed in an
 averaged (Wortsman et al. 2022, "Model soups"): what they agree on stays, at one encoder's cost.
 Each then goes on from the average for a while, and is averaged again; with --beside, once more
 with an encoder that was tuned before. With --start the runs go on from such an encoder, at half the
-rate: enough where examples were added. An epoch takes two hours of a core with bfloat16, and 7 GB.
+rate: enough where examples were added. An epoch takes 2.5 hours of a core with bfloat16, and 7 GB.
 
 With --held-out 0.1 a tenth of the examples is kept back, and printed is from which chance on which
 share of verdicts on these is right. Without, all are learned from, and nothing is printed of them.
