@@ -12,8 +12,11 @@ from sqlalchemy import Engine, event
 GROWING: Final = ("turns", "judgements", "seen")
 # What every row of a line, or of its group, has alike.
 _ALIKE: Final = ("line=?", "group=?")
+_PLANNED: Final = re.compile(r"\s*(WITH|SELECT|UPDATE|DELETE|INSERT)")
+_ALIKE_ROWID: Final = re.compile(r"rowid[<>]\?")
 _ACCESS: Final = re.compile(
-    r"(SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+))?(?: \((.*)\))?"
+    r"(SCAN|SEARCH) (?:TABLE )?(\w+)"
+    r"(?: USING (?:COVERING )?INDEX (\w+)| USING INTEGER PRIMARY KEY)?(?: \((.*)\))?"
 )
 
 
@@ -37,12 +40,17 @@ class Plans:
 
 
 def _is_whole(step: str, partial: tuple[str, ...]) -> bool:
+    if "AUTOMATIC" in step:
+        return True  # all is read for an index that is thrown away
     found = _ACCESS.match(step)
     if found is None or found[2] not in GROWING or found[3] in partial:
         return False
     if found[1] == "SEARCH" and found[4] is None:
         return False  # the first or the last of an index
-    return found[1] == "SCAN" or all(term in _ALIKE for term in found[4].split(" AND "))
+    terms = found[4].split(" AND ") if found[4] else []
+    return found[1] == "SCAN" or all(
+        term in _ALIKE or _ALIKE_ROWID.fullmatch(term) for term in terms
+    )
 
 
 @contextmanager
@@ -51,7 +59,7 @@ def plans(engine: Engine) -> Iterator[Plans]:
     noted = Plans()
 
     def note(_: Any, cursor: Any, statement: str, given: Any, __: Any, many: bool) -> None:
-        if statement in noted.found or not re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT)", statement):
+        if statement in noted.found or not _PLANNED.match(statement):
             return
         explain = cursor.connection.execute(
             f"EXPLAIN QUERY PLAN {statement}", given[0] if many else given

@@ -73,6 +73,26 @@ async def events_of(response: ClientResponse) -> list[tuple[str, Any]]:
     return told
 
 
+async def response_told(answer: ClientResponse, *, stream: bool) -> dict[str, Any]:
+    """Read a response of /v1/responses; of a stream, the items that ended are those at its end."""
+    if not stream:
+        whole: dict[str, Any] = await answer.json()
+        return whole
+    events = await events_of(answer)
+    told: dict[str, Any] = events[-1][1]["response"]
+    ended = [data["item"] for name, data in events if name.endswith("output_item.done")]
+    assert ended == told["output"]
+    return told
+
+
+async def shown(api: Api, response_id: str, more: str = "") -> dict[str, Any]:
+    """Ask for a stored response."""
+    answer = await api.client.get(f"/v1/responses/{response_id}{more}", headers=api.headers)
+    told: dict[str, Any] = await answer.json()
+    assert answer.status == 200, told
+    return told
+
+
 @pytest.fixture
 async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
     """A function that starts an API with settings and parts of the test's choice."""

@@ -77,7 +77,7 @@ async def test_no_line_takes_longer_than_it_is_long(chat_page: Page) -> None:
         """async (lines) => {
             const { render } = await import("/chat/markdown.js");
             return lines.map(([head, fill, tail]) => {
-                const line = head + fill.repeat(50_000) + tail;
+                const line = head + fill.repeat(100_000) + tail;
                 const began = performance.now();
                 render(line);
                 return performance.now() - began;

@@ -136,6 +136,17 @@ class School:
         """One step of the loop, without waiting."""
         return self.learner.step(wait_s=0)
 
+    def crashes(self, *, after: int = 0) -> None:
+        """Let the process end in the middle of a step, at the pause behind so many."""
+
+        def crash() -> None:
+            raise KeyboardInterrupt
+
+        self.pauses += [*[lambda: None] * after, crash]
+        with pytest.raises(KeyboardInterrupt):
+            self.step()
+        self.learner.close()
+
     def corrected(
         self,
         name: str,
@@ -498,20 +509,10 @@ def test_a_planned_generation_is_repeated_after_a_crash(
     school: School, tmp_path: Path, backend: Backend, tiny_mask: Mask
 ) -> None:
     """A crash in the middle leaves the plan; the next process makes the same child of it."""
-
-    class CrashError(BaseException):
-        """The process ends."""
-
-    def crash() -> None:
-        raise CrashError
-
     school.corrected("a")
     school.corrected("b")
-    school.pauses += [lambda: None, lambda: None, crash]
-    with pytest.raises(CrashError):
-        school.step()
+    school.crashes(after=2)
     (plan,) = school.generations()
-    school.learner.close()
     again = open_school(tmp_path, school.base, tiny_mask, backend, start=2)
     again.corrected("late")  # known before the repetition, and not part of the plan
     assert again.step()
@@ -528,14 +529,7 @@ def test_a_plan_whose_parent_was_taken_back_is_void(
     school.step()
     child = school.generations()[0].child
     assert child is not None
-
-    def crash() -> None:
-        raise KeyboardInterrupt
-
-    school.pauses.append(crash)
-    with pytest.raises(KeyboardInterrupt):
-        school.step()
-    school.learner.close()
+    school.crashes()
     school.rollback(seq=2, version=school.base.name, previous=child)
     again = open_school(tmp_path, school.base, tiny_mask, backend, start=2)
     assert again.step()
@@ -547,10 +541,6 @@ def test_a_correction_whose_plan_was_given_up_is_learned_all_the_same(
     school: School, tmp_path: Path, backend: Backend, tiny_mask: Mask
 ) -> None:
     """Nothing was scored of it, so it is as fresh as before: alone, it makes a version."""
-
-    def crash() -> None:
-        raise KeyboardInterrupt
-
     school.corrected("a")
     school.clock.now_s += 11
     assert school.step()
@@ -559,10 +549,7 @@ def test_a_correction_whose_plan_was_given_up_is_learned_all_the_same(
     assert not school.step()
     school.corrected("b", version=child)
     school.clock.now_s += 11
-    school.pauses.append(crash)
-    with pytest.raises(KeyboardInterrupt):
-        school.step()
-    school.learner.close()
+    school.crashes()
     school.rollback(seq=2, version=school.base.name, previous=child)
     again = open_school(tmp_path, school.base, tiny_mask, backend, start=2)
     assert again.step()
@@ -582,16 +569,9 @@ def test_what_a_crash_interrupted_is_held_after_a_reset(
 
     As it is held where nothing was interrupted.
     """
-
-    def crash() -> None:
-        raise KeyboardInterrupt
-
     school.corrected("a")
     school.corrected("b")
-    school.pauses.append(crash)
-    with pytest.raises(KeyboardInterrupt):
-        school.step()
-    school.learner.close()
+    school.crashes()
     line = Line("main", (school.base.name,))
     reset = verbs.reset(line, school.base.name, Audit.new("ann", "off", 1))
     learn = verbs.learn(line.take(reset), Audit.new("ann", "on", 2))

@@ -14,7 +14,7 @@ from agent.turn.held.constraint import Constraint, TextForm
 from streams.model.open import BaseModel
 from streams.records import Deletion, Message
 from tests.agent.api.asking import caller
-from tests.agent.conftest import Api, StartApi, events_of
+from tests.agent.conftest import Api, StartApi, events_of, response_told, shown
 from tests.agent.fakes import BASE
 from tests.agent.test_server import error_of
 
@@ -46,14 +46,6 @@ def output(name: str = "c1", said: Any = "sunny") -> dict[str, Any]:
 async def created(api: Api, said: Any = "Hi there", **extra: Any) -> dict[str, Any]:
     """Create a response, and return it."""
     answer = await api.post(PATH, body(said, **extra))
-    told: dict[str, Any] = await answer.json()
-    assert answer.status == 200, told
-    return told
-
-
-async def shown(api: Api, response_id: str, more: str = "") -> dict[str, Any]:
-    """Ask for a stored response."""
-    answer = await api.client.get(f"{PATH}/{response_id}{more}", headers=api.headers)
     told: dict[str, Any] = await answer.json()
     assert answer.status == 200, told
     return told
@@ -336,13 +328,7 @@ async def test_a_call_whose_end_alone_is_cut_stands(start_api: StartApi, stream:
     script = [CALL[0], "".join(CALL[2:6]), "".join(CALL[2:5]), CALL[5]]
     api: Api = await start_api(script=script)
     answer = await api.post(PATH, body(tools=[WEATHER], max_output_tokens=3, stream=stream))
-    if stream:
-        events = await events_of(answer)
-        told = events[-1][1]["response"]
-        ended = [data["item"] for name, data in events if name.endswith("output_item.done")]
-        assert ended == told["output"]
-    else:
-        told = await answer.json()
+    told = await response_told(answer, stream=stream)
     assert told["status"] == "incomplete"
     kinds = [(item["type"], item["status"]) for item in told["output"]]
     assert kinds == [("message", "completed"), *[("function_call", "completed")] * 2]
@@ -360,13 +346,7 @@ async def test_a_call_that_is_cut_is_incomplete(
     api: Api = await start_api(script=script, compiler=open_compiler(tiny_base))
     asked = body(tools=[WEATHER], max_output_tokens=len(script) - 1, stream=stream)
     answer = await api.post(PATH, asked)
-    if stream:
-        events = await events_of(answer)
-        told = events[-1][1]["response"]
-        ended = [data["item"] for name, data in events if name.endswith("output_item.done")]
-        assert ended == told["output"]
-    else:
-        told = await answer.json()
+    told = await response_told(answer, stream=stream)
     assert told["status"] == "incomplete"
     kinds = [(item["type"], item["status"]) for item in told["output"]]
     texts = [("message", "completed")] if said else []
@@ -388,6 +368,7 @@ async def test_a_call_that_was_cut_is_in_no_prompt(
     await created(api, [asked, *first["output"], more])
     await created(api, [asked, *references, more])
     _, *turns = api.turns()
+    assert len(turns) == 3
     for turn in turns:
         said = [(each.role, each.content, each.tool_calls) for each in turn.messages]
         assert said[1:] == [("assistant", "Let me see. ", None), ("user", "Go on", None)]

@@ -156,8 +156,11 @@ async def small(**kwargs: Any) -> AsyncIterator[tuple[int, asyncio.Event]]:
     runner = Runner(app, handler_cancellation=True, access_log=None, **kwargs)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield runner.addresses[0][1], end
-    await runner.cleanup()
+    try:
+        yield runner.addresses[0][1], end
+    finally:
+        end.set()
+        await runner.cleanup()
 
 
 async def test_connections_that_ask_for_nothing_make_room() -> None:
@@ -173,8 +176,10 @@ async def test_connections_that_ask_for_nothing_make_room() -> None:
         for _ in range(3):
             good = await send(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert json.loads(good[1]) == {"said": "hello"}
-        assert told == ["full"]
         assert await asyncio.wait_for(idle[0][0].read(), 5) == b""
+        idle += [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        assert await asyncio.wait_for(idle[1][0].read(), 5) == b""
+        assert (told, idle[2][0].at_eof()) == (["full"], False)
         end.set()
         await asyncio.wait_for(stream.readuntil(b"ended"), 5)
         for _, writer in [*idle, (stream, asking)]:

@@ -235,6 +235,7 @@ PRODUCTION = """
 [streams]
 snapshots = "/mnt/shared/quickset"
 [agent]
+line = "theirs"
 console_host = "0.0.0.0"
 host = "0.0.0.0"
 requests_per_minute = 60
@@ -245,6 +246,8 @@ operator_keys = {bob = "HASH", eve = "HASH"}
 url = "https://tickets.example.org/mcp"
 allow = ["close"]
 [learner]
+line = "theirs"
+judge_model = "theirs"
 mode = "manual"
 quorum = 3
 judges = ["explicit", "model"]
@@ -267,7 +270,11 @@ def test_a_production_configuration_is_none_of_the_demos_business(tmp_path: Path
     for name in ("learner", "agent"):
         settings = in_force_of(_child(name, tmp_path, _flags(LEARNER), places), config=file)
         assert settings.agent.host == settings.agent.console_host == "127.0.0.1"
+        assert (settings.agent.keys, settings.agent.operator_keys) == ({}, {})
+        assert settings.agent.requests_per_minute == 0
         assert (settings.agent.response_secret, settings.agent.tools) == (None, {})
+        assert settings.agent.line == settings.learner.line == "main"
+        assert settings.learner.judge_model == LearnerSettings().judge_model
         assert settings.streams.snapshots is None
         assert (settings.rollout.policy, settings.rollout.webhook) == ("direct", None)
         assert settings.otel.endpoint is None

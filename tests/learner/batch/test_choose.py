@@ -158,6 +158,8 @@ def test_nothing_starts_a_generation_that_it_is_not_in() -> None:
     settled = dataclasses.replace(asked, standing={})
     assert "a" in names([*turns, fresh], settled)
     assert heard([*turns, fresh], settled) == asked.people
+    used = [candidate(name, principal=name, uses=1, age_s=60) for name in SETTLED[:3]]
+    assert names([*used, fresh], asked) == ["p0", "p1", "p2"]  # enough without it: it stops nobody
 
 
 def test_a_turn_that_is_waited_for_takes_a_place_of_its_own_principal() -> None:

@@ -463,6 +463,18 @@ def test_a_retired_note_that_is_wished_no_more_does_not_act_again(grown: Grown) 
     assert "retired" not in after.values()
 
 
+def test_a_retired_note_whose_words_were_taken_back_does_not_act_again(grown: Grown) -> None:
+    """Though there is room for it, and nothing contradicts it."""
+    grown.hints("Do not apologise.", "b")
+    grown.retires("Do not apologise.")
+    with grown.store.transaction() as session:
+        session.exec(select(LessonRow)).one().versions = [["v1", 0]]  # so it is kept
+    grown.rates("back", "b", None)
+    assert grown.notes() == {"Do not apologise.": "retired"}
+    grown.changes("rollback", "base")
+    assert grown.notes() == {"Do not apologise.": "removed"}
+
+
 def test_of_two_that_contradict_each_other_the_later_acts_again(grown: Grown) -> None:
     """Both were learned in turn; the person's last word is meant."""
     grown.complains("Shorter, please.", "a")

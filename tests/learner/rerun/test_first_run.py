@@ -132,6 +132,7 @@ def test_a_turn_whose_deletion_is_gone_is_never_learned_from(
     assert [note.split(",")[0] for note in found.notes] == [
         "generations learned from 1 turn that people deleted since"
     ] * learned
+    assert history(log, store, "alice").notes == ()  # her own, which is no part of that run
 
 
 def test_a_deleted_turn_that_is_gone_itself_is_said(log: SqliteLog, store: Store) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlmodel import select
+from sqlmodel import col, select
 
 from streams.keeping.leap import DAY_MS
 from streams.keeping.retention import AGEING, BATCH, Retention
@@ -108,6 +108,25 @@ def talk(
         target={"token_ids": [1]}, uses=2,
         created_ms=int(said * DAY_MS), taken_ms=int(day * DAY_MS),
     )  # fmt: skip
+
+
+def came(log: SqliteLog, store: Store, clock: Clock, *days: float) -> Iterator[float]:
+    """Let a turn come on each of these days, and be read; they are named by numbers from 1 on."""
+    for sequence, day in enumerate(days, 1):
+        clock.day, id = day, str(sequence)
+        put(log, "turns", id)
+        passed(store, "learner/main", sequence - 1)
+        seen(store, time_ms=int(day * DAY_MS), id=id)
+        with store.transaction() as session:
+            session.add(talk(id, day=day, sequence=sequence))
+        yield day
+
+
+def judged(store: Store) -> list[str]:
+    """Return the turns that still speak, in the order in which they came."""
+    speaking = select(TurnRow.id).where(TurnRow.state == "judged")
+    with store.reading() as session:
+        return list(session.exec(speaking.order_by(col(TurnRow.sequence))))
 
 
 def test_old_records_that_everybody_has_passed_go(
@@ -343,13 +362,7 @@ def test_a_machine_that_starts_with_its_clock_ahead_prunes_nothing(
     log: SqliteLog, store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Agent and learner both believe it; why nothing goes is said once, until it is set right."""
-    for sequence, day in enumerate((998, 999, 1_100, 1_101, 1_106.9), 1):
-        clock.day = day
-        put(log, "turns", str(day))
-        passed(store, "learner/main", sequence - 1)
-        seen(store, time_ms=int(day * DAY_MS), id=str(day))
-        with store.transaction() as session:
-            session.add(talk(str(day), day=day, sequence=sequence))
+    list(came(log, store, clock, 998, 999, 1_100, 1_101, 1_106.9))
     retention = retention_of("main", log=log)
     for now_day in (1_100, 1_101, 1_106.9, 1_000):
         assert prune(store, retention, now_ms=int(now_day * DAY_MS)) == 0
@@ -378,21 +391,10 @@ def test_what_came_behind_the_young_is_young(
     log: SqliteLog, store: Store, clock: Clock, behind_day: float
 ) -> None:
     """An agent whose clock was never set, or is behind, dates what it says by that."""
-    days = (980, 999, behind_day, behind_day, 1_000)
-    for sequence, day in enumerate(days, 1):
-        clock.day = day
-        put(log, "turns", str(sequence))
-        passed(store, "learner/main", sequence - 1)
-        seen(store, time_ms=int(day * DAY_MS), id=str(sequence))
-        with store.transaction() as session:
-            session.add(talk(str(sequence), day=day, sequence=sequence))
+    list(came(log, store, clock, 980, 999, behind_day, behind_day, 1_000))
     seen(store, time_ms=991 * DAY_MS, id="of another line")
     prune(store, retention_of("main", log=log))
-    assert [id for _, id in left(log, "turns")] == ["2", "3", "4", "5"]
-    with store.reading() as session:
-        states = {row.id: row.state for row in session.exec(select(TurnRow))}
-    assert states.pop("1") == "expired"
-    assert set(states.values()) == {"judged"}
+    assert [id for _, id in left(log, "turns")] == judged(store) == ["2", "3", "4", "5"]
 
 
 @pytest.mark.parametrize("days", [1, 7])
@@ -401,22 +403,22 @@ def test_a_service_that_is_used_more_rarely_than_it_keeps_prunes(
 ) -> None:
     """What is old beside the use before goes with each use, and the warning stands there once."""
     retention = Retention(days, line="main", group="learner/main", log=log)
-    uses = [900 + n * (days + 1) for n in range(10)]
-    for sequence, day in enumerate(uses, 1):
-        clock.day = day
-        put(log, "turns", str(day))
-        passed(store, "learner/main", sequence - 1)
-        seen(store, time_ms=day * DAY_MS, id=str(day))
-        with store.transaction() as session:
-            session.add(talk(str(day), day=day, sequence=sequence))
-        prune(store, retention, now_ms=day * DAY_MS)
-        prune(store, retention, now_ms=day * DAY_MS)
-    assert [id for _, id in left(log, "turns")] == [str(day) for day in uses[-2:]]
+    for day in came(log, store, clock, *(900 + n * (days + 1) for n in range(9))):
+        for _ in range(2):
+            prune(store, retention, now_ms=int(day * DAY_MS))
+    assert [id for _, id in left(log, "turns")] == judged(store) == ["8", "9"]
     with store.reading() as session:
-        states = {row.id: row.state for row in session.exec(select(TurnRow))}
-        assert sorted(session.exec(select(SeenRow.id))) == [f"turns/{day}" for day in uses[-2:]]
-    assert [id for id, state in states.items() if state == "judged"] == [str(d) for d in uses[-2:]]
+        assert sorted(session.exec(select(SeenRow.id))) == ["turns/8", "turns/9"]
     assert len(caplog.records) == 1
+
+
+def test_a_second_leap_is_told_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """The first was believed by then."""
+    retention = retention_of("main", log=None)
+    for day in (1_000, 1_100, 1_107, 1_200):
+        seen(store, time_ms=day * DAY_MS, id=str(day))
+        prune(store, retention, now_ms=day * DAY_MS)
+    assert len(caplog.records) == 2
 
 
 @pytest.mark.fault("clock jump")
@@ -424,19 +426,9 @@ def test_a_clock_that_is_ahead_prunes_what_is_old_without_it_and_no_more(
     log: SqliteLog, store: Store, clock: Clock
 ) -> None:
     """The records before the leap say what is young, also of what came behind it."""
-    for sequence, day in enumerate((980, 989, 990, 1_000, 1_100, 1_101, 0.01), 1):
-        clock.day = day
-        put(log, "turns", str(day))
-        passed(store, "learner/main", sequence - 1)
-        seen(store, time_ms=int(day * DAY_MS), id=str(day))
-        with store.transaction() as session:
-            session.add(talk(str(day), day=day, sequence=sequence))
+    list(came(log, store, clock, 980, 989, 990, 1_000, 1_100, 1_101, 0.01))
     prune(store, retention_of("main", log=log), now_ms=1_101 * DAY_MS)
-    young = ["990", "1000", "1100", "1101", "0.01"]
-    assert [id for _, id in left(log, "turns")] == young
-    with store.reading() as session:
-        states = {row.id: row.state for row in session.exec(select(TurnRow))}
-    assert [id for id, state in states.items() if state == "judged"] == young
+    assert [id for _, id in left(log, "turns")] == judged(store) == ["3", "4", "5", "6", "7"]
 
 
 def test_a_deletion_that_came_before_its_turn_keeps_nothing_back(store: Store) -> None:
