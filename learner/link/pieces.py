@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -28,6 +28,18 @@ DIGITS: Final = 32
 # What stands between the parts of a tool's name, and arguments that say nothing.
 _PARTS: Final = re.compile(r"[./:]|__")
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+# What a client tells in the user's name, and answers itself: aider's reports of what was done, and
+# its files. No model was asked, and nobody has said anything of the reply before it.
+_REPORT: Final = re.compile(
+    r"\s*(?:I (?:committed the changes with git hash|have \*added these files to the chat|"
+    r"ran this command:|am not sharing (?:any|the) files|switched to a new code ?base|"
+    r"(?:updated the files|edited the files myself)\.\s*\Z)|"
+    r"Here (?:are (?:some READ ONLY files|(?:the )?summaries of some files)|"
+    r"is the content of https?:)|"
+    r"Don't try and edit any existing code without asking|"
+    r"I am working with you on code in a git repository)"
+)
+_NOD: Final = re.compile(r"\s*Ok(?:\.|, (?:any|based|I)\b.{0,150})\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +131,9 @@ def name_key(turn_id: str) -> str:
 def echoes_of(messages: Sequence[Message]) -> list[Echo]:
     """Return the replies of a request that something follows, oldest first.
 
+    Where a client has put a report of its own and a nod to it behind a reply, what stands behind
+    these follows the reply.
+
     >>> hi, yo, no = (Message(role=r, content=c) for r, c in
     ...               [("user", "hi"), ("assistant", "yo"), ("user", "no")])
     >>> [[m.content for m in echo.after] for echo in echoes_of([hi, yo, no])]
@@ -133,7 +148,10 @@ def echoes_of(messages: Sequence[Message]) -> list[Echo]:
             asked = group
         elif group.role == "assistant":
             after = after_reply(messages, group.end)
-            if after:
+            if asked is not None and _is_nod(group, asked):
+                if after and found:
+                    found[-1] = replace(found[-1], after=after)
+            elif after:
                 found.append(
                     Echo(
                         key=exact[group.end - 1],
@@ -150,6 +168,13 @@ def echoes_of(messages: Sequence[Message]) -> list[Echo]:
                 )
             before = group
     return found
+
+
+def _is_nod(group: _Group, asked: _Group) -> bool:
+    """Return whether no model was asked for a reply: the client has answered its own report."""
+    if any(message.tool_calls for message in group.messages) or not _NOD.match(group.text):
+        return False
+    return _REPORT.match(asked.text) is not None
 
 
 def after_reply(messages: Sequence[Message], start: int) -> tuple[Message, ...]:

@@ -398,3 +398,15 @@ def test_question_and_reply_may_both_come_back_changed(
     assert taken.link("first") == ("next", "reply", "cut")
     assert taken.link("other") == (None, None, None)
     assert scores(taken) == ([] if cut else [("first", -1)])
+
+
+def test_what_a_client_tells_of_an_edit_is_nobodys_words(taken: Taken) -> None:
+    """aider tells of its commit, and shows its files again, before the person speaks."""
+    files = [user("I have *added these files to the chat* so you can go ahead and edit them."),
+             reply("Ok, any changes I propose will be to those files.")]  # fmt: skip
+    told = [user("I committed the changes with git hash 12ab & commit msg: rye"), reply("Ok.")]
+    taken(turn([*files, ASKED], BREAD, id="first"))
+    taken(after(ASKED, reply(BREAD), *told, *files, TOO_LONG))
+    assert taken.link("first") == ("next", "reply", "pair")
+    assert taken.row("next").unlinked is None
+    assert scores(taken) == [("first", -1)]

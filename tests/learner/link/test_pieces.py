@@ -117,3 +117,40 @@ MADE = '["look",{"at":"sky","for":null}]'
 def test_what_frameworks_make_of_a_call(shown: str, same: bool) -> None:
     """Another tool, or another argument, is another call."""
     assert is_same_call(shown, MADE) is same
+
+
+FILES = "I have *added these files to the chat* so you can go ahead and edit them.\n\nbread.py"
+REPORTS = [
+    ("I committed the changes with git hash 12ab & commit msg: rye", "Ok."),
+    ("I updated the files.", "Ok."),
+    ("I ran this command:\n\nls\n\nAnd got this output:\n\nbread.py", "Ok."),
+    (FILES, "Ok, any changes I propose will be to those files."),
+    ("Here are some READ ONLY files, provided for your reference.\n\nrye.py",
+     "Ok, I will use these files as references."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=lambda each: each[0][:20])
+def test_what_a_client_tells_and_answers_itself_follows_nothing(report: tuple[str, str]) -> None:
+    """What the person says behind it follows the reply before it, and nothing is an echo of it."""
+    (echo,) = echoes_of(said("a", "b", *report, *REPORTS[3], "Too long."))
+    assert (echo.reply, [each.content for each in echo.after]) == ("b", ["Too long."])
+    assert [each.reply for each in echoes_of(said(*report, "a", "b", "c"))] == ["b"]
+    (echo,) = echoes_of(said("a", "b", *report))  # nobody has said anything yet
+    assert [each.content for each in echo.after] == [report[0]]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ("I updated the files, and it fails.", "Ok."),
+        ("Only say ok.", "Ok."),
+        ("I updated the files.", "Which ones?"),
+        (f"My notes. {FILES}", "Ok."),
+    ],
+)
+def test_what_a_model_answers_is_a_reply(told: tuple[str, str]) -> None:
+    """However short: what is said behind it is said of it."""
+    first, second = echoes_of(said("a", "b", *told, "Too long."))
+    assert [each.content for each in first.after] == [told[0]]
+    assert (second.reply, [each.content for each in second.after]) == (told[1], ["Too long."])
