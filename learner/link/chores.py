@@ -4,7 +4,9 @@ A title, tags, a summary, facts to remember: a client asks for these in a reques
 one message that carries what was said in a conversation that goes on at the same time. So a request
 without a reply in it is a chore when it shows both what a person said and what was replied, each on
 a line of its own, behind a label or in a field, or when it shows what was said behind a label and
-orders JSON. A person who asks for a title, tags or JSON does nothing of the kind.
+orders JSON. A person who asks for a title, tags or JSON does nothing of the kind, and neither does
+a program that puts whole conversations or examples into one message: its next request begins with
+the same words as the one before.
 
 A guess may be wrong: when the conversation that it begins goes on, or somebody rates its reply, it
 was a person's (learner.intake). Chores that a request alone gives away are marked by the agent.
@@ -80,8 +82,8 @@ def carries(text: str, said: Texts) -> bool:
     if not asked:
         return False
     text = _read(text)
-    if len(normal(text)) <= len(asked) + len(reply):
-        return False
+    if len(normal(text)) <= len(asked) + len(reply) or _probe(text) == asked:
+        return False  # it is no longer than what was said, or of the same template
     on_lines, behind_labels = _beginnings(text)
     in_fields = normal(text)
 

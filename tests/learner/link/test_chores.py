@@ -62,6 +62,46 @@ def test_a_person_beside_a_conversation_is_not_a_chore(taken: Taken, name: str) 
     assert (taken.row("person").state, taken.row("person").reason) == ("open", None)
 
 
+TEMPLATES: dict[str, tuple[str, list[tuple[str, str]]]] = {
+    "shows examples": (
+        "Classify the sentiment of the last review.\nReview: I love it.\nSentiment: Positive\n"
+        "Review: It broke.\nSentiment: Negative\nReview: {}\nSentiment:",
+        [("Great bread", "Positive"), ("Stale bread", "Negative"), ("Nice crust", "Positive")],
+    ),
+    "shows what was said": (
+        "The following is a friendly conversation between a human and an AI.\n\n"
+        "Current conversation:\n{}\nAI:",
+        [
+            (f"Human: {QUESTION}", ANSWER),
+            (f"Human: {QUESTION}\nAI: {ANSWER}\nHuman: Too long.", "A pan will do."),
+            (f"Human: {QUESTION}\nAI: {ANSWER}\nHuman: Too long.\nAI: A pan will do.\n"
+             "Human: And rye?", "Rye, too."),
+        ],
+    ),
+    "shows its steps": (
+        "Answer the following question. You have one tool, search.\n\n"
+        "Question: How do I bake bread?\nThought:{}",
+        [("", " I search.\nAction: search"),
+         (" I search.\nAction: search\nObservation: flour\nThought:", "Final answer: flour")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_that_is_filled_anew_is_no_chore(taken: Taken, name: str) -> None:
+    """Programs put examples, or all that was said, into one message: each request begins alike."""
+    template, filled = TEMPLATES[name]
+    asked = [
+        turn([user(template.format(text))], said, id=f"t{place}", created_ms=5_000 + place)
+        for place, (text, said) in enumerate(filled)
+    ]
+    taken(*asked)
+    late = [each.model_copy(update={"principal": "bob", "id": f"{each.id}-b"}) for each in asked]
+    taken(*reversed(late))
+    for each in (*asked, *late):
+        assert (taken.row(each.id).state, taken.row(each.id).reason) == ("open", None)
+
+
 @pytest.mark.parametrize(
     "elsewhere",
     [{"principal": "bob"}, {"created_ms": 10**8}],
