@@ -26,7 +26,6 @@ from learner.lessons import notes
 from learner.lessons.unlearned import unlearned
 from learner.link import chores, clients, conversation, follow, rows
 from learner.link.conversation import Following, Link
-from learner.link.layers import Layer
 from learner.rollout import claims
 from learner.settings import group_of
 from learner.verdicts import (
@@ -90,9 +89,6 @@ _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "forgotten": (Forgotten,),
     "notes": (Note,),
 }
-
-# Links by these carry the whole conversation: the request goes on with it, and quotes nothing else.
-WHOLE: Final[tuple[Layer, ...]] = ("named", "chain", "talk")
 
 
 def take(session: Session, entries: Sequence[Entry], rules: Rules) -> bool:
@@ -269,7 +265,7 @@ def _follow(session: Session, link: Link, request: Turn, rules: Rules) -> None:
     row.next_state = [message.model_dump(mode="json") for message in link.messages]
     row.next_kind, row.next_ms, row.next_turn = link.kind, link.created_ms, link.request_id
     row.next_layer, row.next_confidence = link.layer, link.confidence
-    if row.reason == CHORE and link.layer in WHOLE and conversation.speaks(request):
+    if row.reason == CHORE and chores.goes_on(row, link, request):
         row.state, row.reason = OPEN, None  # somebody goes on with it: it was no chore
     if row.state in (OPEN, CLOSED):
         retried = link.kind == "retry"

@@ -18,13 +18,14 @@ from typing import Final
 
 from sqlmodel import Session
 
-from learner.link.conversation import speaks
-from learner.link.layers import Texts
+from learner.link.conversation import Link, speaks
+from learner.link.layers import Layer, Texts
 from learner.link.lookup import Lookup
 from learner.link.normal import normal, spoken
-from learner.link.pieces import last_asked
+from learner.link.pieces import echoes_of, last_asked
 from streams.records import Turn
 from streams.store.states import UNTRAINED
+from streams.store.tables import TurnRow
 
 # A chore is asked for while the conversation goes on, or right after a reply.
 BESIDE_MS: Final = 15 * 60 * 1000
@@ -38,6 +39,12 @@ SHORT_CHARS: Final = 12
 READ_CHARS: Final = 32_768
 # A label stands this near to the beginning of its line: "**Assistant (gpt-4o):**".
 LABEL_CHARS: Final = 40
+
+# Links by these carry the whole conversation: the request goes on with it, and quotes nothing else.
+WHOLE: Final[tuple[Layer, ...]] = ("named", "chain", "talk")
+# Links by these do where the reply is the request's last, behind the same reply as it was given: a
+# summary that stands for a conversation has no reply before it.
+LAST: Final[tuple[Layer, ...]] = ("session", "pair", "normal", "wrapped")
 
 _JSON: Final = re.compile(r"json", re.IGNORECASE)
 
@@ -67,6 +74,16 @@ def beside_it(session: Session, turn: Turn) -> list[str]:
     return [
         id for id, text in asked.items() if len(text) >= TRANSCRIPT_CHARS and carries(text, said)
     ]
+
+
+def goes_on(row: TurnRow, link: Link, request: Turn) -> bool:
+    """Return whether somebody goes on with what was taken for a chore, so that it was none."""
+    if not speaks(request):
+        return False
+    if link.layer in WHOLE:
+        return True
+    last = echoes_of(request.messages)[-1:] if link.layer in LAST else []
+    return any(each.after == link.messages and each.before_key == row.echo_key for each in last)
 
 
 def carries(text: str, said: Texts) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from learner.link.chores import carries
 from learner.link.layers import Texts
 from streams.records import Feedback, Message, Turn
+from tests.learner.link.behaviours import wrapped
 from tests.learner.link.conftest import Taken
 from tests.learner.link.script import reply, user
 from tests.learner.turns import turn
@@ -137,6 +138,47 @@ def test_a_guess_is_undone_when_the_conversation_goes_on(taken: Taken) -> None:
     assert taken.row("guess").reason == "a client's chore"
     taken(goes_on)
     assert (taken.row("guess").state, taken.row("guess").reason) == ("judged", None)
+
+
+SAID_IN_IT = "It should say: bread, from a pan."
+WISH = user("Too long, shorter please.")
+GONE_ON_WITH: dict[str, tuple[Message, str]] = {
+    "the sources moved": (wrapped(TRANSCRIPTS["bold labels"], "Rye."), SAID_IN_IT),
+    "the session is named": (user("(left out)"), SAID_IN_IT),
+    "white space went": (user(TRANSCRIPTS["bold labels"]), SAID_IN_IT.replace(": ", ":\n")),
+}
+
+
+@pytest.mark.parametrize("name", GONE_ON_WITH)
+def test_a_guess_is_undone_however_a_client_goes_on_with_it(taken: Taken, name: str) -> None:
+    """What was asked, or said, may come back in another form than it was sent in."""
+    asked, said = GONE_ON_WITH[name]
+    of: dict[str, Any] = {"session": "s"}
+    taken(guessed()[0])
+    taken(turn([user(TRANSCRIPTS["bold labels"])], SAID_IN_IT, id="guess", created_ms=6_000, **of))
+    assert taken.row("guess").reason == "a client's chore"
+    taken(turn([asked, reply(said), WISH], "Bread.", id="next", created_ms=60_000, **of))
+    assert (taken.row("guess").state, taken.row("guess").score) == ("judged", -1)
+
+
+def test_a_summary_that_stands_for_a_conversation_stays_a_chore(taken: Taken) -> None:
+    """The client has asked for it behind what was said; what follows is said of none of it."""
+    order, summary = user("Sum all of this up."), "Bread can be baked in a pan on a low flame. " * 2
+    said = [user(QUESTION), reply(ANSWER)]
+    taken(turn([*said, order], summary, id="sum", purpose="chore"))
+    later = [order, reply(summary), WISH]
+    taken(turn(later, "Bread.", id="next", created_ms=60_000))
+    assert (taken.row("sum").state, taken.row("sum").next_turn) == ("untrained", "next")
+
+
+def test_a_chore_that_is_only_quoted_stays_one(taken: Taken) -> None:
+    """Behind it stands another reply, of which the words are said."""
+    *before, _ = guessed()
+    taken(*before)
+    quoted = [wrapped(TRANSCRIPTS["bold labels"], "Rye."), reply("It should say: bread.")]
+    later = [*quoted, user("And rye?"), reply("Rye, too."), WISH]
+    taken(turn(later, "Bread.", id="next", created_ms=60_000))
+    assert taken.row("guess").reason == "a client's chore"
 
 
 def rating(principal: str) -> Feedback:
