@@ -45,7 +45,8 @@ def is_chore(messages: Sequence[Message]) -> bool:
     openings = [(text or "").lstrip() for text in texts]
     if any(map(instructs, openings)) or _is_form(messages):
         return True
-    if any(is_order(text) or asks_for_search(text) for text in openings[:1]):
+    alone = all(message.role != "assistant" for message in messages[:-1])
+    if any(is_order(text, alone=alone) or asks_for_search(text) for text in openings[:1]):
         return True
     begins = len(asked) == len(messages)  # behind replies the system's message is a product's
     return begins and any(is_role(text) or asks_for_search(text) for text in openings[1:])

@@ -5,33 +5,24 @@ what they want (a title, a summary, tags, questions that may follow, queries, fa
 a conversation or what somebody said in it as what it is made of, and bind the answer's form
 ("only", "nothing else", "in 5 words or less", JSON), since a program reads it. Whatever but a title
 is wanted of the conversation, the order also speaks to a machine ("You are an …", "Your task is",
-"## Role"). A person says of their own chat that it is "our conversation", and asks for a summary
-without a form.
+"## Role"). Where a message shows no transcript, it must name this conversation: threads, sessions
+and messages are people's, too (agent.turn.origin.talks), and so is an order that speaks of who
+gives it, or asks (agent.turn.origin.people).
 
 Linear in the text's length: only its opening is read.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
+from agent.turn.origin.people import is_persons
+from agent.turn.origin.talks import SAID, SAYINGS, THIS, USERS, WHOLE, goes_on, without_shown
 from agent.turn.origin.templates import OPENING_CHARS
 
 # What is wanted and what it is made of stand in one clause: so far apart at most.
 _CLAUSE: Final = r"[^.!?。？！]{0,100}"
 
-# What was said, as a thing. A person says "our" or "my" of it.
-_WHOLE: Final = (
-    r"(?<!our )(?<!my )(?:\b(?:conversations?|chats?|chatbot|dialogs?|dialogues?|threads?|messages|"
-    r"transcripts?|sessions?|gespräch\w*|unterhaltung|chatverlauf|conversación|conversazione|"
-    r"conversa|разговор\w*|диалог\w*|чат\w*)\b"
-    r"(?! (?:apps?|bots?|rooms?|programs?|servers?|groups?))"
-    r"|对话|會話|会话|聊天|会話|대화)"
-)
-_SAYINGS: Final = ("message", "question", "query", "request", "prompt", "input", "utterance")
-_SAID: Final = (
-    r"\b(?:user(?:['’]?s?)?|human|first|last|latest|preceding|previous|following)\s"
-    rf"(?:[\w'’]+\s){{0,3}}?(?:{'|'.join(_SAYINGS)}|requests)\b"
-)
 # What is wanted of it: a name;
 _TITLE: Final = (
     r"(?:\b(?:titles?|titling|titel|überschrift|titre|título|titolo|заголовок|название|"
@@ -53,11 +44,14 @@ _MORE: Final = (
     r"(?:different|alternative) versions|(?:web )?search|(?:speak|act|go) next)\b|检索词)"
 )
 _NEXT: Final = re.compile(
+    r"(?:\A|[.!?:\n]\s{0,4}|\b(?:please|now|to|task is)\s)"
+    r"(?:predict|suggest|generate|guess|propose|anticipate|write|provide|create)\b[^.!?\n]{0,80}"
     r"\b(?:user|human)\b[^.!?\n]{0,40}\b(?:ask|say|send|type|want|reply)\b[^.!?\n]{0,30}\bnext\b",
     re.IGNORECASE,
 )
 _FORM: Final = re.compile(
     r"\b(?:only|nothing else|just the|json|xml|do not|don['’]t|must not|avoid|exactly|without|"
+    r"(?:say|with) (?:yes or no|\d or \d)|"
     r"one per line|comma[- ]separated|separated by|enclose|format|output|exceed|"
     r"no (?:other|additional|extra|more|quotes?|quotation|punctuation|explanation|preamble)|"
     r"(?:words?|characters|sentences?) (?:or (?:less|fewer)|max\w*|at most|long)|"
@@ -78,11 +72,6 @@ _MACHINE: Final = re.compile(
     r"\b(?:next|another) (?:agent|llm|model)\b|\A(?:你是|你的任务|作为|#{1,4} ?你的任务|あなたは)",
     re.IGNORECASE,
 )
-_SPEAKER: Final = re.compile(
-    r"^\W{0,6}(?:user|human|assistant|ai|bot|utilisateur|nutzer|usuario|utente|用户|助手)"
-    r"(?: \([^)\n]{0,30}\))?\W{0,3}\s?[:：]|[\"']role[\"']\s?:\s?[\"']",
-    re.IGNORECASE | re.MULTILINE,
-)
 # A message's first sentence, and how far behind it the order itself may end.
 _FIRST: Final = re.compile(r".{1,250}?(?:[.!?。：:](?=\s)|\n|\Z)", re.DOTALL)
 _REST_CHARS: Final = 160
@@ -94,14 +83,18 @@ _PRODUCT: Final = re.compile(
 # What is not ordered, but allowed, or told of: "you may summarise the chat if somebody asks".
 _ALLOWED: Final = re.compile(
     r"\b(?:may|can|could|if|when|whenever|able to|asked to|help\w*|change|never|don['’]t|do not|"
-    r"every)\b[^.!?\n]{0,40}\Z",
+    r"every|stop)\b[^.!?\n]{0,40}\Z",
     re.IGNORECASE,
 )
 
 
 def _of(what: str, talk: str) -> str:
-    before = r"\b(?:based on|given|from|analy[sz]e|below is|here is|reading)\b[^.!?]{0,40}"
-    behind = rf"(?:{before}{talk}|\A.{{0,12}}{talk}){_CLAUSE}{what}"
+    before = (
+        r"\b(?:based on|given|from|analy[sz]e|summari[sz]e|below is|here is|reading)\b[^.!?]{0,40}"
+    )
+    behind = (
+        rf"(?:{before}{talk}|\A(?:\W{{0,12}}|\w{{3,12}} |[^\x00-\x7f]{{1,4}}){talk}){_CLAUSE}{what}"
+    )
     return f"{what}{_CLAUSE}{talk}|{behind}|{talk} {what}"
 
 
@@ -112,38 +105,82 @@ def _any(*patterns: str) -> re.Pattern[str]:
 # Every order has one of these in it; most messages have none, and are told from one in no time.
 _TALKS: Final = (
     "conversa", "chat", "dialog", "thread", "messages", "transcript", "session", "gespräch",
-    "unterhaltung", "разговор", "диалог", "чат", "对话", "會話", "会话", "会話", "聊天", "대화",
+    "unterhaltung", "разговор", "диалог", "чат", "对话", "對話", "會話", "会话", "会話", "聊天",
+    "대화",
 )  # fmt: skip
-_SAYS: Final = re.compile(_SAID, re.IGNORECASE)
-_TALK: Final = f"(?:{_WHOLE}|{_SAID})"
-_TITLE_OF: Final = _any(_of(_TITLE, _TALK), rf"\b(?:name|title|label) (?:this|the) {_WHOLE}",
-                        rf"(?:this|the) {_WHOLE} a (?:\w+ )?(?:name|title)")  # fmt: skip
-_MADE_OF: Final = _any(_of(_LESS, _WHOLE), _of(_MORE, _TALK))
+_SAYS: Final = re.compile(SAID, re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Orders:
+    """What is ordered of a conversation, in the words that may mean one."""
+
+    title: re.Pattern[str]
+    made: re.Pattern[str]  # less of it, or more
+
+
+def _orders(whole: str, said: str, *, definite: str = "") -> _Orders:
+    talk = f"(?:{whole}|{said})"
+    return _Orders(
+        _any(_of(_TITLE, talk), rf"\b(?:name|title|label) {definite}{whole}",
+             rf"{definite}{whole} a (?:\w+ )?(?:name|title)"),
+        _any(_of(_LESS, whole), _of(_MORE, talk)),
+    )  # fmt: skip
+
+
+_OF_ANY: Final = _orders(WHOLE, SAID, definite="(?:this|the) ")
+_OF_THIS: Final = _orders(THIS, USERS)
 _WANTED: Final = _any(_TITLE, _LESS, _MORE, r"\b(?:topic|subject)\b")
-_TALK_AT_ALL: Final = _any(_WHOLE)
+_TALK_AT_ALL: Final = _any(WHOLE)
 
 
-def is_order(text: str) -> bool:
+def is_order(text: str, *, alone: bool = True) -> bool:
     """Return whether a message orders something to be made of a conversation.
+
+    alone: no replies stand before it; who sends these need not show what was said
 
     >>> is_order("Give this chat a name in 4 words or less. Reply only with the name.")
     True
-    >>> is_order("Give my essay a title in 4 words or less.")
+    >>> is_order("Give the thread a name in 4 words or less. Reply only with the name.")
     False
     """
-    opening = text[:OPENING_CHARS]
-    if not _may_be_one(opening):
+    if not _may_be_one(text[:OPENING_CHARS]):
         return False
-    shown = _SPEAKER.search(text[: 8 * OPENING_CHARS]) is not None
-    spoken_to = shown or _MACHINE.search(opening) is not None
-    formed = _FORM.search(opening) is not None
-    if (formed or spoken_to) and _ordered(_TITLE_OF, opening):
+    shown = without_shown(text)
+    if shown is None:
+        return _is_clients(text[:OPENING_CHARS], shown=False)
+    if not alone or goes_on(text):
+        return False
+    before, behind = shown
+    before = before[:OPENING_CHARS]
+    return _is_clients(before, shown=True) or _is_clients(
+        f"{before}\n{behind}", behind=behind, shown=True
+    )
+
+
+def _is_clients(order: str, *, behind: str = "", shown: bool) -> bool:
+    """Return whether a client orders this of a transcript, or of what was said before.
+
+    behind: what of it stands behind the transcript
+    """
+    if not _is_ordered(order, shown=shown):
+        return False
+    said, _, _ = order.lstrip().partition("\n\n")  # what it is about stands apart from the order
+    return not is_persons(said) and not is_persons(behind)
+
+
+def _is_ordered(order: str, *, shown: bool) -> bool:
+    """Return whether something is ordered to be made of a conversation, whoever orders it."""
+    orders = _OF_ANY if shown else _OF_THIS
+    spoken_to = shown or _MACHINE.search(order) is not None
+    formed = _FORM.search(order) is not None
+    if (formed or spoken_to) and _ordered(orders.title, order):
         return True
     if not formed:
         return False
-    if shown and _TALK_AT_ALL.search(opening) and _WANTED.search(opening):
+    if shown and _TALK_AT_ALL.search(order) and _WANTED.search(order):
         return True
-    return _NEXT.search(opening) is not None or (spoken_to and _ordered(_MADE_OF, opening))
+    return _NEXT.search(order) is not None or (spoken_to and _ordered(orders.made, order))
 
 
 def is_role(text: str) -> bool:
@@ -164,9 +201,9 @@ def is_role(text: str) -> bool:
         return False
     formed = _FORM.search(opening) is not None
     near = opening[: first.end() + _REST_CHARS]
-    if formed and (_ordered(_TITLE_OF, near) or _ordered(_MADE_OF, near)):
+    if formed and (_ordered(_OF_ANY.title, near) or _ordered(_OF_ANY.made, near)):
         return True
-    return _ordered(_MADE_OF, first[0]) or _ordered(_TITLE_OF, first[0])
+    return _ordered(_OF_ANY.made, first[0]) or _ordered(_OF_ANY.title, first[0])
 
 
 def _may_be_one(opening: str) -> bool:
@@ -174,7 +211,7 @@ def _may_be_one(opening: str) -> bool:
     lower = opening.lower()
     if any(talk in lower for talk in _TALKS) or ("next" in lower and _NEXT.search(opening)):
         return True
-    return any(saying in lower for saying in _SAYINGS) and _SAYS.search(opening) is not None
+    return any(saying in lower for saying in SAYINGS) and _SAYS.search(opening) is not None
 
 
 def _ordered(wanted: re.Pattern[str], opening: str) -> bool:
