@@ -4,7 +4,7 @@ DeployError               one sentence on stderr and exit code 2, never a trace
 ├── SettingsError         an unknown, unreadable or contradictory setting; names it
 ├── PortInUseError        somebody else listens where we would
 ├── HomeError             the home cannot be written; names it
-├── ChildFailedError      the agent does not stay up
+├── ChildFailedError      the agent cannot start, or does not stay up
 ├── NotRunningError       no agent answers, and the command needs one
 ├── RefusedError          the running agent refused what was asked
 ├── ForgetError           a principal that is none, or of whom nothing is known
@@ -30,7 +30,7 @@ class HomeError(DeployError):
 
 
 class ChildFailedError(DeployError):
-    """The agent does not stay up."""
+    """The agent cannot start, or does not stay up."""
 
 
 class NotRunningError(DeployError):
