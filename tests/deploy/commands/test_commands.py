@@ -1,6 +1,7 @@
 """The commands as a person runs them: what they print, and how they fail."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+import deploy
 from agent.stored.projection import FILE, TOPICS, Projection
 from deploy.cli import app, main, told
+from deploy.commands.who import who
 from deploy.errors import DeployError
 from deploy.operate.forget import forget
 from deploy.operate.reset import append_reset
@@ -96,6 +99,24 @@ def test_config_prints_values_as_they_are(capsys: pytest.CaptureFixture[str]) ->
     assert (code, err) == (0, "")
     assert f'"{bus}"' in out
     assert '"/tmp/a[/b]c:bomb:"' in out
+
+
+def test_who_gives_a_command_has_a_name_always() -> None:
+    """A user id that the machine has no name for, as in a container, is told by its number."""
+    assert who(lambda: "ann") == "ann"
+    for cause in (KeyError("getpwuid(): uid not found: 12345"), OSError("No username set")):
+
+        def nameless(cause: Exception = cause) -> str:
+            raise cause
+
+        assert who(nameless) == f"uid {os.getuid()}"
+
+
+def test_nothing_else_asks_for_the_name() -> None:
+    """Every command that goes into the audit takes the name that there is always."""
+    files = Path(deploy.__file__).parent.rglob("*.py")
+    asking = [file.name for file in files if "getpass" in file.read_text(encoding="utf-8")]
+    assert asking == ["who.py"]
 
 
 def test_config_prints_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
