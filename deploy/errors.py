@@ -7,6 +7,7 @@ DeployError               one sentence on stderr and exit code 2, never a trace
 ├── ChildFailedError      the agent cannot start, or does not stay up
 ├── NotRunningError       no agent answers, and the command needs one
 ├── RefusedError          the running agent refused what was asked
+├── NoAnswerError         the running agent was asked and did not answer: it may have been done
 ├── ForgetError           a principal that is none, or of whom nothing is known
 ├── MissingExtraError     a package that is not installed; names the extra that has it
 └── DemoError             the demo's services do not run, or its picture cannot be drawn
@@ -44,6 +45,10 @@ class RefusedError(DeployError):
         """status: of the HTTP answer; 0 when what answered was no console"""
         super().__init__(message)
         self.status = status
+
+
+class NoAnswerError(DeployError):
+    """The running agent was asked and did not answer: it may have been done."""
 
 
 class ForgetError(DeployError):
