@@ -122,7 +122,7 @@ class Recorder:
         """
         for each in reply.broken:
             # Not the call itself: the turn has it, and is what forgetting somebody reaches.
-            self._events.add("broken-call", f"turn {turn_id}: {each.fault}")
+            self._events.add("broken-call", f"turn {turn_id}: {each.fault}", turn=turn_id)
         if reply.variant is None:
             return
         try:

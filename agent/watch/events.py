@@ -42,11 +42,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened."""
+    """One thing that happened. turn: id of the turn that has more of it"""
 
     time_ms: int
     kind: Kind
     text: str
+    turn: str | None = None
 
 
 def on_one_line(text: str) -> str:
@@ -67,7 +68,7 @@ class Events:
         self._lock = threading.Lock()
         self._kept: deque[Event] = deque(maxlen=KEPT)
 
-    def add(self, kind: Kind, text: str) -> None:
+    def add(self, kind: Kind, text: str, *, turn: str | None = None) -> None:
         """Keep an event, and write it to the process's log: one line, whatever the text holds."""
         text = on_one_line(text)
         if kind == "engine-failed":
@@ -76,7 +77,7 @@ class Events:
             level = logging.WARNING if kind in _WARNINGS else logging.INFO
         _LOG.log(level, "%s: %s", kind, text)
         with self._lock:
-            self._kept.append(Event(int(self._clock() * 1000), kind, text))
+            self._kept.append(Event(int(self._clock() * 1000), kind, text, turn))
 
     def __iter__(self) -> Iterator[Event]:
         """Yield the events as they stand now, oldest first."""
