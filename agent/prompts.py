@@ -130,8 +130,9 @@ class Prompts:
         again = replace(ask, constraint=called)
         try:
             return (await loop.run_in_executor(self._holding, self._held_to_call, again)).held
-        except InvalidError as cause:
-            self._events.add("broken-call", f"it cannot be tried again: {cause.message}")
+        except InvalidError:  # its message quotes what the client sent
+            told = "one is not tried again: nothing can be kept to its tools' schemas"
+            self._events.add("broken-call", told)
             return None
 
     def _held_to_call(self, ask: Ask) -> Ask:

@@ -116,7 +116,7 @@ class AgentService:
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
         self.residents, self.rollout = residents, rollout
         self.embedding = Embedding(embedder) if embedder is not None else None
-        self.events, self.metrics = Events(), Metrics()
+        self.events, self.metrics = Events(), Metrics(settings.line)
         self.keys, self.ids = Keys(settings.keys), ResponseIds(secret)
         self.links, self.named = FeedbackLinks(secret), NamedReplies()
         self.limits = Limits(settings, events=self.events, metrics=self.metrics)

@@ -1,7 +1,8 @@
 """The command `quickset`: which commands there are, and how their failures are told.
 
 A failure that we foresee is one clear sentence on stderr and exit code 2. A failure that we did not
-foresee is a sentence too, with exit code 1. `quickset --trace COMMAND` shows the trace of either.
+foresee is a sentence too, with exit code 1, and so is an agent whose engine died: another start may
+mend it. `quickset --trace COMMAND` shows the trace of any.
 """
 
 import sys
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from agent.errors import AgentError
+from agent.errors import AgentError, EngineStoppedError
 from deploy.commands.agent import agent
 from deploy.commands.config import config
 from deploy.commands.demo import demo
@@ -87,7 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def told(failure: Exception) -> tuple[str, int]:
-    """Return a failure in a sentence, and the exit code: 2 when it was foreseen, else 1."""
+    """Return a failure in a sentence, and the exit code: 2 when it was foreseen, else 1.
+
+    A supervisor takes 2 for a word that no other start helps; what died while it served says 1.
+    """
+    if isinstance(failure, EngineStoppedError):
+        return f"quickset: {failure}", 1
     if isinstance(failure, DeployError | AgentError | KernelError | LearnerError | StreamsError):
         return f"quickset: {failure}", 2
     if isinstance(failure, OSError) and failure.strerror:

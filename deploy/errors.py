@@ -4,11 +4,13 @@ DeployError               one sentence on stderr and exit code 2, never a trace
 ├── SettingsError         an unknown, unreadable or contradictory setting; names it
 ├── PortInUseError        somebody else listens where we would
 ├── HomeError             the home cannot be written; names it
-├── ChildFailedError      the agent does not stay up
+├── ChildFailedError      the agent cannot start, or does not stay up
 ├── NotRunningError       no agent answers, and the command needs one
 ├── RefusedError          the running agent refused what was asked
+├── NoAnswerError         the running agent was asked and did not answer: it may have been done
 ├── ForgetError           a principal that is none, or of whom nothing is known
 ├── MissingExtraError     a package that is not installed; names the extra that has it
+├── OutputError           a file to write at the end that cannot be written, or drawn
 └── DemoError             the demo's services do not run, or its picture cannot be drawn
 """
 
@@ -30,7 +32,7 @@ class HomeError(DeployError):
 
 
 class ChildFailedError(DeployError):
-    """The agent does not stay up."""
+    """The agent cannot start, or does not stay up."""
 
 
 class NotRunningError(DeployError):
@@ -46,12 +48,20 @@ class RefusedError(DeployError):
         self.status = status
 
 
+class NoAnswerError(DeployError):
+    """The running agent was asked and did not answer: it may have been done."""
+
+
 class ForgetError(DeployError):
     """A principal that is none, or of whom nothing is known."""
 
 
 class MissingExtraError(DeployError):
     """A package that is not installed; the message names the extra that has it."""
+
+
+class OutputError(DeployError):
+    """A file that is to be written at the end cannot be, or is of no kind that can be drawn."""
 
 
 class DemoError(DeployError):

@@ -287,7 +287,9 @@ def decode(value: bytes) -> Record:
         record_type = KINDS[body.pop("kind")]
         version = body["v"]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as cause:
-        raise UnreadableRecordError(f"not a record: {cause!r}") from cause
+        # its repr may hold the whole of what was said
+        why = f"{type(cause).__name__}: {cause}"
+        raise UnreadableRecordError(f"not a record: {why}") from cause
     if type(version) is not int or version < 1:
         raise UnreadableRecordError(f"not a {record_type.KIND}: version {version!r}")
     if version > record_type.VERSION:

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from agent.console import build_console
 from agent.server import OPERATIONS
@@ -52,6 +54,51 @@ def test_commands_in_the_readme_are_the_commands() -> None:
     } | {group.name for group in app.registered_groups}
     subcommands = {"show", "status", "list", "rollback"}  # written as init | status behind a group
     assert told - subcommands == real
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """Every command line of `quickset` in documents and in what we say, and where it stands."""
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    sources = [
+        file
+        for package in ("agent", "deploy", "learner", "streams")
+        for file in (ROOT / package).rglob("*")
+        if file.suffix in {".py", ".html", ".js", ".toml"}
+    ]
+    found = []
+    for file in (*documents, *sources):
+        text = file.read_text(encoding="utf-8")
+        lines = re.findall(r"`quickset ([^`]{1,200})`", text)
+        if file in documents:  # a block's line ends where its explanation begins
+            lines += re.findall(r"^    quickset (.*?)(?=  |#|$)", text, re.MULTILINE)
+        found += [(str(file.relative_to(ROOT)), " ".join(line.split())) for line in lines]
+    return found
+
+
+def faults(line: str) -> list[str]:
+    """What of a command line there is not; words after a command, or in capitals, are values."""
+    command = group = get_command(app)
+    wrong = []
+    for word in re.sub(r"[\[\]]", "", line).split():
+        if word == "|":  # or another one of the same group
+            command = group
+        elif word.startswith("--"):
+            known = {option for each in command.params for option in each.opts}
+            wrong += [word] if word.partition("=")[0] not in known | {"--help"} else []
+        elif isinstance(command, TyperGroup):
+            group = command
+            command = group.commands.get(word, group)
+            wrong += [word] if command is group and not word.isupper() else []
+    return wrong
+
+
+def test_command_lines_can_be_given() -> None:
+    """Whoever copies one from a document, or from a message, has a command that there is."""
+    lines = command_lines()
+    assert len(lines) > 100
+    assert [(file, line) for file, line in lines if faults(line)] == []
+    assert faults("rollouts status --seqq=1") == ["status", "--seqq=1"]
+    assert faults("versions generations | safety --json") == []
 
 
 def routes(part: str) -> set[str]:

@@ -17,6 +17,8 @@ from agent.watch.events import Events
 from agent.watch.metrics import Metrics
 from streams.records import Json
 
+# What becomes of a call that a server was asked for.
+OUTCOMES: Final[tuple[Outcome, ...]] = ("ok", "failed", "timeout", "away", "huge", "broken")
 STOP_S: Final = 10.0  # for programs that do not end by themselves
 
 
@@ -66,6 +68,9 @@ class Servers:
         """Begin to connect; nothing waits for it."""
         for each in self._connections:
             self._metrics.server_up.labels(each.name).set(0)
+            self._metrics.server_breaks.labels(each.name)  # there from the start: see Metrics
+            for outcome in OUTCOMES:
+                self._metrics.served_calls.labels(each.name, outcome)
         self._loop = asyncio.new_event_loop()
         self._thread.start()
 

@@ -9,13 +9,14 @@ Knows nothing of HTTP or of the log behind the spool.
 """
 
 import asyncio
-import logging
 import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Literal, TypedDict, Unpack
+
+from pydantic import ValidationError
 
 from agent.errors import UnavailableError
 from agent.turn.ask import Ask
@@ -30,10 +31,7 @@ from streams.records import Deletion, Feedback, Json, Message, Note, Sampling, T
 from streams.trace import places
 from streams.trace.contract import NO_TRACER, Tracer
 
-SHOWN = 500  # characters of a broken call in an event; the turn has the whole
 DISK_S = 5.0  # feedback waits for the disk this long; a turn never does
-
-_LOG = logging.getLogger(__name__)
 
 Put = Callable[[list[Outgoing]], Future[bool]]
 
@@ -123,7 +121,8 @@ class Recorder:
         took_s: from the request's arrival until now, seconds
         """
         for each in reply.broken:
-            self._events.add("broken-call", f"turn {turn_id}, {each.fault}: {each.raw[:SHOWN]}")
+            # Not the call itself: the turn has it, and is what forgetting somebody reaches.
+            self._events.add("broken-call", f"turn {turn_id}: {each.fault}", turn=turn_id)
         if reply.variant is None:
             return
         try:
@@ -134,8 +133,7 @@ class Recorder:
             if self._tracer.on:
                 self._trace(record, done, took_s, caller=ask.origin.span)
         except ValueError as cause:  # the reply is sent; its record must not fail the connection
-            _LOG.exception("turn %s cannot be recorded", turn_id)
-            self._events.add("dropped", f"turn {turn_id} cannot be recorded: {cause}")
+            self._events.add("dropped", f"turn {turn_id} cannot be recorded: {_where(cause)}")
             return
         self._metrics.turns.labels(record.purpose, str(record.learn).lower()).inc()
 
@@ -298,6 +296,14 @@ class Recorder:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _where(cause: ValueError) -> str:
+    """What is wrong with a record, and where; never with what was said in it."""
+    if isinstance(cause, ValidationError):
+        first = cause.errors(include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"{type(cause).__name__}: {cause}"
 
 
 def _sampling(ask: Ask, choice: int, reply: Reply) -> Sampling:

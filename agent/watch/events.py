@@ -13,12 +13,13 @@ Knows nothing of its readers; what must not be lost goes to the streams, not her
 """
 
 import logging
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Kind = Literal[
     "ahead", "ahead-failed",
@@ -32,16 +33,30 @@ _WARNINGS = {
     "dropped", "locked-out",
 }  # fmt: skip
 
+# What a terminal obeys in place of showing it (C0 without tab and line feed, C1), what makes a line
+# read backwards, and halves of characters, which no terminal's encoding has.
+ORDERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened."""
+    """One thing that happened. turn: id of the turn that has more of it"""
 
     time_ms: int
     kind: Kind
     text: str
+    turn: str | None = None
+
+
+def on_one_line(text: str) -> str:
+    r"""Return a text of somebody else's that only shows, and writes no line of its own into a log.
+
+    >>> on_one_line("a\n\x1b[2J b").encode("ascii", "backslashreplace")
+    b'a \\ufffd[2J b'
+    """
+    return ORDERS.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.splitlines()))
 
 
 class Events:
@@ -53,15 +68,16 @@ class Events:
         self._lock = threading.Lock()
         self._kept: deque[Event] = deque(maxlen=KEPT)
 
-    def add(self, kind: Kind, text: str) -> None:
-        """Keep an event, and write it to the process's log."""
+    def add(self, kind: Kind, text: str, *, turn: str | None = None) -> None:
+        """Keep an event, and write it to the process's log: one line, whatever the text holds."""
+        text = on_one_line(text)
         if kind == "engine-failed":
             level = logging.ERROR
         else:
             level = logging.WARNING if kind in _WARNINGS else logging.INFO
         _LOG.log(level, "%s: %s", kind, text)
         with self._lock:
-            self._kept.append(Event(int(self._clock() * 1000), kind, text))
+            self._kept.append(Event(int(self._clock() * 1000), kind, text, turn))
 
     def __iter__(self) -> Iterator[Event]:
         """Yield the events as they stand now, oldest first."""

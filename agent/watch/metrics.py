@@ -6,9 +6,10 @@ the scrape: what they tell is the state then, and costs nothing before.
 Knows numbers only, not which alarms they ring.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import product
+from typing import Final, Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -28,6 +29,18 @@ from streams.line.variant import Variant
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 REPLY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+# What counters that tell of faults, or of what is rare, may say by their labels: such a series is
+# there from the start. increase() and rate() compare with an earlier sample, so one that began with
+# its first fault would hide that.
+VERBS: Final = ("promote", "promote-full", "rollback", "reset")
+CAUSES: Final = ("SwapError", "UnknownVersionError", "CandidateLacking")
+REFUSALS: Final = ("role", "csrf", "origin", "step-up", "locked-out", "wrong-key")
+LIMITS: Final = ("requests_per_minute", "replies_per_key")
+SCORES: Final = ("1", "0", "-1", "withdrawn")
+WAYS: Final = ("api", "link", "langfuse", "openwebui")
+FAULTS: Final = ("malformed", "unknown", "cut")
+UNSEEN: Final = ("made", "failed", "crowded", "preempted", "late")
 
 Sample = tuple[str, str, float]  # name, what it is, value
 
@@ -78,8 +91,9 @@ class Readable(Protocol):
 class Metrics:
     """The agent's counters and histograms."""
 
-    def __init__(self) -> None:
-        """Start at nought."""
+    def __init__(self, line: str | None = None) -> None:
+        """Start at nought. line: that answers here; what is told apart by it is there from now"""
+        variants = tuple(product((line,) if line is not None else (), ("false", "true")))
         # A second series of every metric, of which Prometheus makes nothing.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
@@ -95,19 +109,22 @@ class Metrics:
         self.turns = count("turns", "Turns given to the spool", "purpose", "learn")
         self.tokens = count("tokens", "Tokens read and sampled", "kind")
         self.cut_prompts = count("truncated_prompts", "Prompts without their oldest exchanges")
-        self.feedback = count("feedback", "Feedback taken", "score", "way")
+        self.feedback = count(
+            "feedback", "Feedback taken", "score", "way", known=product(SCORES, WAYS)
+        )
         self.tool_calls = count("tool_calls", "Tool calls in replies", *VARIANT)
         self.tool_parse_failures = count(
-            "tool_parse_failures", "What was meant as a tool call and is none", "fault", *VARIANT
-        )
+            "tool_parse_failures", "What was meant as a tool call and is none", "fault", *VARIANT,
+            known=((fault, *variant) for fault in FAULTS for variant in variants),
+        )  # fmt: skip
         self.retried_calls = count(
-            "retried_tool_calls", "Replies that were sampled again, held to a call", *VARIANT
-        )
+            "retried_tool_calls", "Replies that were sampled again, held to a call", *VARIANT,
+            known=variants,
+        )  # fmt: skip
         self.note_tokens = count(
-            "note_tokens", "Prompt tokens of notes: spent, and saved by retired ones", "what"
-        )
-        for what in ("spent", "saved"):  # there from the start, at nought
-            self.note_tokens.labels(what)
+            "note_tokens", "Prompt tokens of notes: spent, and saved by retired ones", "what",
+            known=(("spent",), ("saved",)),
+        )  # fmt: skip
         self.served_calls = count(
             "server_tool_calls", "Calls of tools of agent.tools", "server", "outcome"
         )
@@ -121,24 +138,32 @@ class Metrics:
             registry=self.registry,
         )
         self.fallbacks = count(
-            "fallbacks", "Replies of what serves where another version failed to begin", *VARIANT
-        )
+            "fallbacks", "Replies of what serves where another version failed to begin", *VARIANT,
+            known=variants,
+        )  # fmt: skip
         self.unseen = count(
-            "unseen_replies", "Replies of a candidate that nobody sees (shadow)", "outcome"
+            "unseen_replies", "Replies of a candidate that nobody sees (shadow)", "outcome",
+            known=product(UNSEEN),
+        )  # fmt: skip
+        self.swaps = count("swaps", "Changes of the serving version", "verb", known=product(VERBS))
+        self.failed_swaps = count(
+            "failed_swaps", "Versions that failed a check", "cause", known=product(CAUSES)
         )
-        self.swaps = count("swaps", "Changes of the serving version", "verb")
-        self.failed_swaps = count("failed_swaps", "Versions that failed a check", "cause")
         self.unreadable = count("unreadable_records", "Records that this agent cannot use")
         self.operator_refusals = count(
-            "operator_refusals", "Requests that the console refused to let in", "why"
-        )
+            "operator_refusals", "Requests that the console refused to let in", "why",
+            known=product(REFUSALS),
+        )  # fmt: skip
         self.console_pages = count(
             "console_pages", "Views of the console that were read", "view", "form"
         )
         self.comparisons = count(
-            "comparisons", "Comparisons of two versions for operators", "outcome"
+            "comparisons", "Comparisons of two versions for operators", "outcome",
+            known=(("answered",), ("refused",)),
+        )  # fmt: skip
+        self.limited = count(
+            "limited", "Requests refused by a key's limit", "limit", known=product(LIMITS)
         )
-        self.limited = count("limited", "Requests refused by a key's limit", "limit")
         self.request_s = time("request", "Request in to response out", REPLY_BUCKETS, "route")
         self.first_token_s = time(
             "time_to_first_token", "Request in to first token out", REPLY_BUCKETS, *VARIANT
@@ -164,8 +189,14 @@ class Metrics:
             self._waited_for.samples = found
         return generate_latest(self.registry)
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"quickset_{name}", f"{text}.", labels, registry=self.registry)
+    def _counter(
+        self, name: str, text: str, *labels: str, known: Iterable[Sequence[str]] = ()
+    ) -> Counter:
+        """Make a counter. known: values of its labels that are told from the start, at nought"""
+        counter = Counter(f"quickset_{name}", f"{text}.", labels, registry=self.registry)
+        for values in known:
+            counter.labels(*values)
+        return counter
 
     def _histogram(
         self, name: str, text: str, buckets: tuple[float, ...], *labels: str

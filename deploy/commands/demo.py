@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from deploy.commands.files import expanded, output, picture_kind
 from deploy.commands.options import with_settings
-from deploy.errors import DemoError
 from deploy.settings.load import InForce
 
 
@@ -28,9 +28,9 @@ def demo(
 
     Prints, for unseen prompts, how many replies please and how long they are, over versions.
     """
-    for file in (picture, figures):
-        if file is not None and not file.expanduser().absolute().parent.is_dir():
-            raise DemoError(f"there is no folder to write {file} into: make it, or name another")
+    picture = output(picture_kind(picture))
+    figures = output(figures) if figures is not None else None
+    folder = expanded(folder) if folder is not None else None
     from deploy.demo import run  # aiohttp and drawing: not for every command to import
 
     run(in_force, minutes=minutes, picture=picture, figures=figures, folder=folder)

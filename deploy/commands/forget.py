@@ -1,6 +1,5 @@
 """quickset forget: take back what a principal said, and say which versions it moved."""
 
-import getpass
 from datetime import datetime
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from deploy.commands.line.cells import plain, printed
 from deploy.commands.options import with_settings
+from deploy.commands.who import who
 from deploy.operate import forget as forgetting
 from deploy.operate.forget import Report
 from deploy.operate.history import existing_log, existing_store
@@ -45,9 +45,8 @@ def forget(
             if dry_run:
                 report = forgetting.survey(store, log, settings, name)
             else:
-                who = getpass.getuser()
                 report = forgetting.forget(
-                    store, log, settings, name, line=line, who=who, reason=reason
+                    store, log, settings, name, line=line, who=who(), reason=reason
                 )
             now = decided(log, line)
         with store.reading() as session:

@@ -1,6 +1,5 @@
 """quickset learn: a generation now, whatever the learner's mode waits for."""
 
-import getpass
 import time
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from deploy.commands.line.cells import printed
 from deploy.commands.options import with_settings
+from deploy.commands.who import who
 from deploy.operate.history import existing_log
 from deploy.settings.load import InForce
 from streams.line.offer import order_learning
@@ -27,7 +27,7 @@ def learn(
     """
     settings = in_force.settings
     with existing_log(settings.streams) as log:
-        audit = Audit.new(getpass.getuser(), reason, int(time.time() * 1000))
+        audit = Audit.new(who(), reason, int(time.time() * 1000))
         order = order_learning(log, settings.learner.line, audit)
     if as_json:
         typer.echo(printed(order.model_dump(mode="json")))

@@ -1,6 +1,5 @@
 """quickset streams: prepare the log and the store, see how they are, settle dead letters."""
 
-import getpass
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from rich.text import Text
 from deploy.commands.line.cells import plain, printed
 from deploy.commands.line.watch import Json, Watch, tell
 from deploy.commands.options import with_settings
+from deploy.commands.who import who
 from deploy.errors import DeployError
 from deploy.operate.history import existing_log, existing_store
 from deploy.settings.load import InForce
@@ -131,7 +131,7 @@ def show(in_force: InForce, name: Name) -> None:
 def redrive(in_force: InForce, name: Name) -> None:
     """Append the record again where it came from."""
     with _log(in_force.settings.streams) as log:
-        letter = dead_letters.redrive(log, name, who=getpass.getuser())
+        letter = dead_letters.redrive(log, name, who=who())
     typer.echo(f"{letter.id}: sent to {letter.topic} again")
 
 
@@ -140,7 +140,7 @@ def redrive(in_force: InForce, name: Name) -> None:
 def drop(in_force: InForce, name: Name) -> None:
     """Close the dead letter for good."""
     with _log(in_force.settings.streams) as log:
-        letter = dead_letters.drop(log, name, who=getpass.getuser())
+        letter = dead_letters.drop(log, name, who=who())
     typer.echo(f"{letter.id}: dropped")
 
 

@@ -65,6 +65,7 @@ async def _run(children: tuple[Child, ...], agent: str, console: str) -> None:
 
     async def announce() -> None:
         await until_ready(agent)
+        supervisor.note_ready("agent")
         took = timedelta(seconds=round(loop.time() - started))
         supervisor.say("quickset", f"ready after {took.seconds} s; Ctrl-C stops all")
         supervisor.say("quickset", f"chat     {agent}/")

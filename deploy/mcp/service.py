@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from deploy.errors import NotRunningError, RefusedError
+from deploy.errors import NoAnswerError, NotRunningError, RefusedError
 
 API_KEY, OPERATOR_KEY = "QUICKSET_API_KEY", "QUICKSET_OPERATOR_KEY"  # in the environment
 STEP_UP_HEADER: Final = "X-Step-Up"  # the key once more, for what cannot be undone by one verb
@@ -39,7 +39,10 @@ class HeldKeys:
 
 
 class Service:
-    """The agent and its console, by their addresses."""
+    """The agent and its console, by their addresses.
+
+    Beside what is named below, everything raises NoAnswerError where nothing is answered.
+    """
 
     def __init__(self, url: str, console_url: str) -> None:
         """Take the addresses; nothing is asked yet. url: of the agent, with or without /v1"""
@@ -135,13 +138,16 @@ async def _asked(
             if answer.status >= 400:
                 raise RefusedError(await _reason(answer, key), status=answer.status)
             yield answer
-    except aiohttp.ClientConnectorError as cause:
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as cause:
         raise NotRunningError(
             f"nothing answers at {url}: start it with `quickset up`, or name its address"
         ) from cause
     except (aiohttp.ClientError, TimeoutError) as cause:
         why = str(cause) or f"no answer within {ANSWER_S:.0f} seconds"
-        raise RefusedError(f"{url} broke off: {why}; ask again") from cause
+        # a rollback that is asked for twice goes back by two versions
+        changes = method != "GET" and key == OPERATOR_KEY
+        then = "it may have been done: look before you ask again" if changes else "ask again"
+        raise NoAnswerError(f"{url} broke off: {why}; {then}") from cause
 
 
 async def _read(answer: aiohttp.ClientResponse) -> Json:

@@ -1,7 +1,8 @@
 """Child processes kept running together: their lines prefixed, their ends told, one signal for all.
 
 - A child that ends is started again, waiting longer each time; one with a limit on restarts that
-  will not stay up ends everything. A child that ends with 2 said itself that it cannot start.
+  will not stay up ends everything. A child that ends with 2 said itself that it cannot start; one
+  that was ready before could, and has its restarts.
 - Stopping goes in the order of the list: SIGTERM, the child's own grace, then SIGKILL. A second
   signal kills at once. A supervisor that is itself killed takes its children along: each watches
   its standard input (deploy.up.parent), which the kernel closes.
@@ -60,6 +61,7 @@ class Supervisor:
         self._write = say
         self._wait_s = wait_s
         self._running: dict[str, Process] = {}
+        self._ready: set[str] = set()  # names of children that were ready once
         self._unheard: list[asyncio.Task[None]] = []  # read what children write whom nobody keeps
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -90,6 +92,10 @@ class Supervisor:
         """Ask for the end; a second time: at once."""
         (self._hurry if self._stopping.is_set() else self._stopping).set()
 
+    def note_ready(self, name: str) -> None:
+        """Note that a child does its work: whatever ends it from now on, it is started again."""
+        self._ready.add(name)
+
     def say(self, name: str, line: str) -> None:
         """Tell a line; one that cannot be written is lost.
 
@@ -107,8 +113,11 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             failures = failures + 1 if now() - started < HEALTHY_S else 1
-            if child.restarts is not None and (failures > child.restarts or code == CANNOT_START):
-                raise ChildFailedError(f"the {child.name} {_ended(code)} and does not stay up")
+            if child.restarts is not None:
+                if code == CANNOT_START and child.name not in self._ready:
+                    raise ChildFailedError(f"the {child.name} cannot start: it {_ended(code)}")
+                if failures > child.restarts:
+                    raise ChildFailedError(f"the {child.name} {_ended(code)} and does not stay up")
             wait_s = self._wait_s(failures)
             self.say(child.name, f"{_ended(code)}; it starts again in {wait_s:.0f} s")
             with contextlib.suppress(TimeoutError):

@@ -144,16 +144,23 @@ _READING: dict[str, dict[str, Any]] = {
 
 
 def _open_engine(url: URL, busy_s: float) -> Engine:
+    """Open an engine whose errors, which go to logs, do not quote what was to be kept."""
     if url.get_backend_name() == "sqlite":
         if url.database:
             url = url.set(database=str(Path(url.database).expanduser()))
-        engine = create_engine(url, connect_args={"timeout": busy_s, "check_same_thread": False})
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            connect_args={"timeout": busy_s, "check_same_thread": False},
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
         # A connection that a restarted server has dropped is replaced before it is used.
-        engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        engine = create_engine(
+            url, hide_parameters=True, pool_pre_ping=True, isolation_level="READ COMMITTED"
+        )
     except ModuleNotFoundError as missing:
         raise ExtraMissingError(
             "a PostgreSQL store needs the package psycopg: pip install 'quickset[postgres]'"

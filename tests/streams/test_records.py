@@ -121,6 +121,13 @@ def test_a_recipe_that_decays_is_of_version_4_and_no_other_is() -> None:
             decode(canonical_json(fields | wrong))
 
 
+def test_what_is_told_of_an_unreadable_record_quotes_nothing_of_it() -> None:
+    """It goes to logs, which nobody takes a person's words out of."""
+    with pytest.raises(UnreadableRecordError) as told:
+        decode(b'{"kind": "turn", "text": "the blue heron \xff"}')
+    assert "heron" not in str(told.value)
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -1,17 +1,15 @@
 """Cells of the tables that commands print: times, figures, names and what people say."""
 
 import json
-import re
 from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
 
+from agent.watch.events import ORDERS
+
 NARROW: Final = 100  # columns of a terminal; below, a table's reasons need the room of its figures
 SHORT_NAME: Final = 8  # digits that name a version wherever one is asked for
-# What a terminal obeys in place of showing it (C0 without tab and line feed, C1), what makes a line
-# read backwards, and halves of characters, which no terminal's encoding has.
-_ORDERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def plain(text: str) -> str:
@@ -20,7 +18,7 @@ def plain(text: str) -> str:
     >>> plain("a \x1b[2J b").encode("ascii", "backslashreplace")
     b'a \\ufffd[2J b'
     """
-    return _ORDERS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+    return ORDERS.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
 def escaped(body: str) -> str:
@@ -29,7 +27,7 @@ def escaped(body: str) -> str:
     >>> print(escaped('"a \x9b31m b"'))
     "a \u009b31m b"
     """
-    return _ORDERS.sub(lambda order: f"\\u{ord(order[0]):04x}", body)
+    return ORDERS.sub(lambda order: f"\\u{ord(order[0]):04x}", body)
 
 
 def printed(value: Any, *, indent: int | None = 2) -> str:

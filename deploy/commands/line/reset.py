@@ -1,12 +1,12 @@
 """quickset reset: the off switch; back to the base model, bit for bit, and proved to be."""
 
-import getpass
 from typing import Annotated, Any
 
 import typer
 
 from deploy.commands.line.cells import printed
 from deploy.commands.options import with_settings
+from deploy.commands.who import who
 from deploy.errors import NotRunningError
 from deploy.operate.history import existing_log
 from deploy.operate.reset import append_reset, read_files, reset_agent
@@ -57,10 +57,9 @@ def _reset(in_force: InForce, reason: str, *, keep_learning: bool) -> dict[str, 
         with existing_log(settings.streams):
             pass  # refuses where no service has run, before the model is read
         files = read_files(settings.model)
-        who = getpass.getuser()
         made = append_reset(
             settings.streams, settings.agent.line, files.version,
-            who=who, reason=reason, keep_learning=keep_learning,
+            who=who(), reason=reason, keep_learning=keep_learning,
         )  # fmt: skip
         changed, now = bool(made), {"version": files.version, "learning": keep_learning}
     else:

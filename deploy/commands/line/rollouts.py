@@ -1,6 +1,5 @@
 """quickset rollouts: what is on trial, why it isn't promoted yet, every change, and the verbs."""
 
-import getpass
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from rich.text import Text
 from deploy.commands.line.cells import moment, plain, printed
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
+from deploy.commands.who import who
 from deploy.operate.history import store_session
 from deploy.operate.trial import Look, changes, look, steer
 from deploy.settings.load import InForce
@@ -95,7 +95,7 @@ def _use(in_force: InForce, verb: Verb, reason: str, seq: int | None, *, as_json
         settings.rollout,
         settings.agent.line,
         verb,
-        who=getpass.getuser(),
+        who=who(),
         reason=reason,
         expected_seq=seq,
     )

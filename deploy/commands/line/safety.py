@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.files import expanded, picture_kind
 from deploy.commands.line.cells import printed
 from deploy.commands.options import with_settings
 from deploy.operate import unit_picture
@@ -43,6 +44,7 @@ def map_(
     """
     if picture is not None:
         unit_picture.prove_drawable()
+        picture = expanded(picture_kind(picture))
     drawn = _measured(in_force.settings)
     if picture is None and unit_picture.can_draw():
         picture = drawn.file.with_suffix(".png")

@@ -1,6 +1,5 @@
 """quickset versions: list them, show one, take one into service, or the serving one back."""
 
-import getpass
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from deploy.commands.line.diff import diff
 from deploy.commands.line.generations import generations, safety
 from deploy.commands.line.watch import Json, Limit, Watch, tell
 from deploy.commands.options import with_settings
+from deploy.commands.who import who
 from deploy.errors import NotRunningError
 from deploy.operate.history import (
     Version,
@@ -122,7 +122,7 @@ def promote(
             log,
             line,
             version,
-            who=getpass.getuser(),
+            who=who(),
             reason=reason,
             settings=in_force.settings.rollout,
         )
@@ -151,7 +151,7 @@ def rollback(
         path = f"/operator/lines/{quote(agent.line, safe='')}/rollback"
         version = call(agent, "POST", path, {"reason": reason})["rollout"]["version"]
     except NotRunningError:
-        version = append_rollback(streams, agent.line, who=getpass.getuser(), reason=reason).version
+        version = append_rollback(streams, agent.line, who=who(), reason=reason).version
         typer.echo("no agent is running: written to the log for the next one")
     typer.echo(f"{version} serves the line {agent.line} now")
 

@@ -223,6 +223,19 @@ async def test_without_a_store_every_page_says_so_and_offers_the_way_back() -> N
     await client.close()
 
 
+async def test_an_event_leads_to_its_turn() -> None:
+    """What was said stands there, and goes with whoever is forgotten."""
+    service = FakeService(version="b" * 16, previous="a" * 16)
+    service.events.append(Event(1, "broken-call", "turn resp_1: malformed", "resp_1"))
+    service.events.append(Event(2, "swap", "b serves"))
+    client = await connect(service, None)
+    for view in ("/", "/audit"):
+        html = await page(client, view)
+        assert html.count('Turn resp_1: malformed <a href="/conversations/resp_1">') == 1
+        assert html.count('href="/conversations/') == 1
+    await client.close()
+
+
 async def test_now_answers_what_an_operator_asks(client: Client) -> None:
     """What serves, what is on trial, why it is not promoted yet, who did what."""
     html = await page(client, "/")

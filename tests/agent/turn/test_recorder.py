@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from streams.line.variant import Variant
 from streams.log.contract import Outgoing
 from streams.records import Message, Turn, decode
 from tests.agent.fakes import FakeSpool
-from tests.agent.turn.test_reply import ask
+from tests.agent.turn.test_reply import TOOL, ask
 
 VARIANT = Variant("main", "1f2e")
 RecordedTurn = tuple[Turn, str]
@@ -68,6 +69,28 @@ def test_a_reply_that_continues_a_message_is_one_message_with_it() -> None:
     assert turn.reply.content == "Hi"
     assert turn.prefix_key == chain.keys([hello])[-1]
     assert turn.key == chain.keys([hello, Message(role="assistant", content="Well: Hi")])[-1]
+
+
+def test_events_and_log_have_nothing_of_what_was_said(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody could take it out of them: a broken call is told by its turn, which has the whole."""
+    caplog.set_level("DEBUG")
+    events, reply = Events(), Reply(ask([TOOL]))
+    for text in ("<tool_call>the blue heron", "</tool_call>"):
+        reply.add(Token(7, text, -0.5, -0.25, VARIANT))
+    reply.finish(Finish("stop"))
+    spool = FakeSpool()
+    recorder = Recorder(spool.put, line="main", events=events, metrics=Metrics())
+    recorder.turn("t1", ask(), choice=0, reply=reply)
+    (record,) = spool.records
+    assert b"the blue heron" in record.value
+    response: Any = "the blue heron"
+    recorder.turn("t2", ask(), choice=0, reply=reply, response=response)
+    assert [event.text for event in events] == [
+        "turn t1: malformed",
+        "turn t2: malformed",
+        "turn t2 cannot be recorded: response: Input should be a valid dictionary",
+    ]
+    assert "heron" not in caplog.text
 
 
 async def test_whoever_gives_feedback_and_goes_leaves_it_on_its_way() -> None:

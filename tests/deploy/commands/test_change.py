@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 from aiohttp import web
@@ -12,7 +14,8 @@ from aiohttp.test_utils import unused_port
 from agent.compare import Comparison
 from agent.console import build_console
 from agent.settings import AgentSettings
-from deploy.errors import RefusedError
+from deploy.errors import NoAnswerError, NotRunningError, RefusedError
+from deploy.operate.operator_api import call
 from deploy.operate.reset import reset_agent
 from streams.errors import LogUnavailableError, VerbRefusedError
 from streams.settings import StreamsSettings
@@ -143,3 +146,47 @@ def test_a_reset_after_which_nothing_is_learned_says_so(port: int, service: Fake
     with pytest.raises(RefusedError, match=r"refused \(409\)"):
         reset_agent(agent, reason="off", keep_learning=True, wait=waited.append)
     assert waited == []
+
+
+LINE = "/operator/lines/main/reset"
+PERHAPS = "it may have been done: `quickset rollouts list` tells every change"
+
+
+@contextmanager
+def answering(said: bytes | None) -> Iterator[AgentSettings]:
+    """Listen where a console is looked for, say this and hang up; None: say nothing, stay."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            taken, _ = server.accept()
+            with taken:
+                taken.recv(2**16)
+                taken.sendall(said or b"")
+
+        thread = threading.Thread(target=answer) if said is not None else None
+        if thread is not None:
+            thread.start()
+        yield AgentSettings(console_port=server.getsockname()[1])
+        if thread is not None:
+            thread.join()
+
+
+def test_an_agent_that_hangs_is_not_taken_for_something_else() -> None:
+    """A change may hold that nobody answered, and it is said where to look."""
+    with answering(None) as agent:
+        told = f"did not answer within 0.1 s; {PERHAPS}"
+        with pytest.raises(NoAnswerError, match=told):
+            call(agent, "POST", LINE, {"reason": "off"}, answer_s=0.1)
+        with pytest.raises(NoAnswerError, match=r"did not answer within 0\.1 s$"):
+            call(agent, "GET", "/operator/state", answer_s=0.1)
+    with answering(b"") as agent, pytest.raises(NoAnswerError, match=f"broke off .*; {PERHAPS}"):
+        call(agent, "POST", LINE, {"reason": "off"})
+
+
+def test_what_is_no_console_is_called_so() -> None:
+    """What speaks another protocol, or no JSON, is none; where nobody listens, no agent runs."""
+    for said in (b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"):
+        with answering(said) as agent, pytest.raises(RefusedError, match="is no Quickset console"):
+            call(agent, "GET", "/operator/state")
+    with pytest.raises(NotRunningError, match="no agent answers"):
+        call(AgentSettings(console_port=unused_port()), "GET", "/operator/state")

@@ -1,6 +1,7 @@
 """The commands as a person runs them: what they print, and how they fail."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+import deploy
 from agent.stored.projection import FILE, TOPICS, Projection
 from deploy.cli import app, main, told
-from deploy.errors import DeployError
+from deploy.commands.files import output, picture_kind
+from deploy.commands.who import who
+from deploy.errors import DeployError, OutputError
 from deploy.operate.forget import forget
 from deploy.operate.reset import append_reset
 from deploy.operate.rollback import append_rollback
@@ -96,6 +100,24 @@ def test_config_prints_values_as_they_are(capsys: pytest.CaptureFixture[str]) ->
     assert (code, err) == (0, "")
     assert f'"{bus}"' in out
     assert '"/tmp/a[/b]c:bomb:"' in out
+
+
+def test_who_gives_a_command_has_a_name_always() -> None:
+    """A user id that the machine has no name for, as in a container, is told by its number."""
+    assert who(lambda: "ann") == "ann"
+    for cause in (KeyError("getpwuid(): uid not found: 12345"), OSError("No username set")):
+
+        def nameless(cause: Exception = cause) -> str:
+            raise cause
+
+        assert who(nameless) == f"uid {os.getuid()}"
+
+
+def test_nothing_else_asks_for_the_name() -> None:
+    """Every command that goes into the audit takes the name that there is always."""
+    files = Path(deploy.__file__).parent.rglob("*.py")
+    asking = [file.name for file in files if "getpass" in file.read_text(encoding="utf-8")]
+    assert asking == ["who.py"]
 
 
 def test_config_prints_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,6 +206,10 @@ def test_version_is_shown_by_how_its_name_begins(
         ("mcp --console-url ftp://x", "--console-url ftp://x: give an address"),
         ("demo --minutes 0 --picture /nowhere/at/all.png", "there is no folder to write"),
         ("demo --minutes 0 --figures /nowhere/at/all.json", "there is no folder to write"),
+        ("demo --minutes 0 --figures /", "/ is a folder"),
+        ("demo --minutes 0 --picture x.pgn", "x.pgn names no kind of picture"),
+        ("demo --minutes 0 --picture x", "x names no kind of picture"),
+        ("safety map --picture x.pgn", "x.pgn names no kind of picture"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_begins(
@@ -193,6 +219,17 @@ def test_what_cannot_be_meant_is_refused_before_anything_begins(
     code, out, err = run(*command.split(), capsys=capsys)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert words in err
+
+
+def test_a_file_is_written_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leading ~ is the home, which no shell puts in after an equals sign."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert output(Path("~/d.json")) == tmp_path / "d.json"
+    assert output(picture_kind(Path("~/d.PNG"))) == tmp_path / "d.PNG"
+    with pytest.raises(OutputError, match="there is no folder"):
+        output(Path("~/none/d.json"))
 
 
 @pytest.mark.parametrize("port", ["70000", "-1"])

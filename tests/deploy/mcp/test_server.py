@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from mcp import Client, MCPError
 from mcp.types import CallToolResult, TextContent, TextResourceContents
 
 from agent.tools.served import Result
+from deploy.errors import NoAnswerError
 from deploy.mcp.calls import of_environment
 from deploy.mcp.server import build_server
 from deploy.mcp.service import HeldKeys, Service
@@ -255,3 +258,25 @@ async def test_an_agent_that_is_away_is_an_error_that_says_what_to_do() -> None:
     async with Client(server) as client:
         for tool, arguments in (("chat", {"message": "Hi"}), ("versions", {})):
             assert "quickset up" in await failure(client, tool, **arguments)
+
+
+async def test_a_change_that_nobody_answered_is_not_to_be_asked_for_blindly() -> None:
+    """It may hold: a rollback asked for twice goes back by two versions."""
+
+    async def state(_: web.Request) -> web.Response:
+        return web.json_response({"serving": {"main": {}}})
+
+    async def gone(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    app = web.Application()
+    app.add_routes([web.get("/operator/state", state), web.post("/{verb:.*}", gone)])
+    async with TestServer(app) as server:
+        address = str(server.make_url(""))
+        service = Service(address, address)
+        with pytest.raises(NoAnswerError, match="may have been done: look before you ask again"):
+            await service.steer("rollback", {"reason": "worse"}, OPERATOR)
+        with pytest.raises(NoAnswerError, match="ask again"):
+            await service.complete({}, OPERATOR)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import EngineStoppedError
+from deploy.cli import told
 from deploy.errors import ChildFailedError
 from deploy.up.supervisor import Child, Supervisor, backoff
 
@@ -118,9 +120,29 @@ async def test_gives_up_a_child_that_does_not_stay_up() -> None:
 async def test_child_that_says_it_cannot_start_is_not_tried_again() -> None:
     """Exit code 2 of a child with a limit means a foreseen failure: no restart mends it."""
     ear = Ear()
-    with pytest.raises(ChildFailedError, match="exit code 2"):
+    with pytest.raises(ChildFailedError, match="cannot start: it ended with exit code 2"):
         await Supervisor([child("agent", "exit(2)", restarts=3)], say=ear).run(forever())
     assert ear.lines == []
+
+
+async def test_an_agent_whose_engine_died_has_its_restarts() -> None:
+    """What it says at its end is no word that it cannot start, so it is started again."""
+    _, code = told(EngineStoppedError("the engine has stopped: the log has the reason"))
+    ear = Ear()
+    agent = child("agent", f"exit({code})", restarts=3)
+    with pytest.raises(ChildFailedError, match="does not stay up"):
+        await Supervisor([agent], say=ear, wait_s=at_once).run(forever())
+    assert len(ear.lines) == 3
+
+
+async def test_a_child_that_was_ready_has_its_restarts_whatever_it_says() -> None:
+    """A foreseen failure while it served, such as a full disk, may be over at the next start."""
+    ear = Ear()
+    supervisor = Supervisor([child("agent", "exit(2)", restarts=3)], say=ear, wait_s=at_once)
+    supervisor.note_ready("agent")
+    with pytest.raises(ChildFailedError, match="does not stay up"):
+        await supervisor.run(forever())
+    assert len(ear.lines) == 3
 
 
 async def test_kills_a_child_that_outlasts_its_grace() -> None:
