@@ -2,7 +2,8 @@
 
 A call of a tool that there is not, or with arguments that break the tool's schema, is −1; so is a
 reply that is not the JSON that its request held it to. A well-formed one is no praise. Where
-`learner.verifiers` have an exact answer or a schema for a question, the reply is right or wrong.
+`learner.verifiers` have an exact answer or a schema for a question, the reply is right or wrong;
+one that calls tools is no answer yet, and one that was cut is not known whole.
 
 Only the reply is read, and never what tools said.
 """
@@ -55,6 +56,8 @@ class VerifierJudge:
         )
 
     def _answered(self, turn: Turn) -> Verdict | None:
+        if not _is_whole(turn):
+            return None
         for verifier in self._verifiers:
             if verifier.program or not concerns(verifier, turn):
                 continue
@@ -140,7 +143,7 @@ def held_fault(turn: Turn) -> Verdict | None:
     held = turn.sampling.constraint
     if held is None or held.kind not in ("json_object", "json_schema"):
         return None
-    if turn.finish_reason != "stop" or turn.reply.tool_calls:
+    if not _is_whole(turn):
         return None
     try:
         schema = json.loads(held.text or "{}") if held.kind == "json_schema" else {}
@@ -148,6 +151,11 @@ def held_fault(turn: Turn) -> Verdict | None:
         schema = {}
     wrong = _text_fault(turn.reply.content, schema)
     return (-1, SURE_OF_FAULT, f"the JSON asked for: {wrong}") if wrong else None
+
+
+def _is_whole(turn: Turn) -> bool:
+    """Whether the reply is all that the model has to say: not cut, and waiting for no tool."""
+    return turn.finish_reason == "stop" and not turn.reply.tool_calls
 
 
 def _tool(tool: Json) -> tuple[str, Any]:

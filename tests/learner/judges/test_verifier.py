@@ -132,6 +132,27 @@ def test_an_exact_answer_is_right_or_wrong() -> None:
     assert verdict(turn(asked, "Rome"), form) == (-1, "form: no JSON")
 
 
+@pytest.mark.parametrize(
+    "known",
+    [
+        Verifier(name="weather", asked="weather in oslo", answer="Rain"),
+        Verifier(name="weather", asked="weather in oslo", json_schema=CITY),
+    ],
+    ids=["answer", "schema"],
+)
+def test_only_a_whole_reply_is_an_answer(known: Verifier) -> None:
+    """A step that calls a tool has the answer still to come, and of a cut one nobody knows it."""
+    assert verdict(calling(GOOD), known) is None
+    assert verdict(calling(GOOD).model_copy(update={"finish_reason": "stop"}), known) is None
+    for finish in ("length", "cancelled"):
+        for text in ("", "Sno", "Rain"):
+            cut = turn(said("Weather in Oslo?"), text, finish_reason=finish)
+            assert verdict(cut, known) is None
+    whole = verdict(turn(said("Weather in Oslo?"), "Sno"), known)
+    assert whole is not None
+    assert whole[0] == -1
+
+
 def test_a_verifier_verifies_in_one_way() -> None:
     """Two ways, or none, are refused by name."""
     for ways in ({}, {"answer": "x", "program": ("true",)}):
