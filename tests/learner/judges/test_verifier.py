@@ -62,6 +62,36 @@ def test_a_call_that_cannot_be_right_is_a_fault(call: tuple[str, str], told: str
         assert verdict(calling(*calls)) == (-1, told)
 
 
+def meant(text: str, *broken: str, finish: Any = "stop") -> Turn:
+    """A turn whose reply says a text, and nothing of what was meant as calls."""
+    made = turn(said("Weather in Oslo?"), text, finish_reason=finish)
+    return made.model_copy(update={"tools": TOOLS, "broken_calls": list(broken)})
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ('<tool_call>\n{"name": "wether"}', '<tool_call> {"name": "wether"}'),
+        ('{"name": "weather", "arguments": {"city": "Oslo" and "the fjord"}}',
+         '{"name": "weather", "arguments": {"city": "Oslo" and "the fj'),
+        ("[TOOL_CALLS]" + "\n" * 10**6, "[TOOL_CALLS]"),
+    ],
+    ids=["unknown", "malformed", "long"],
+)  # fmt: skip
+def test_what_was_meant_as_a_call_and_is_none_is_a_fault(broken: str, told: str) -> None:
+    """The agent keeps it out of the reply; its beginning is the evidence."""
+    for reply in (meant("", broken), meant("Let me look. ", broken, "another")):
+        assert verdict(reply) == (-1, f"meant as a call, and none: {told}")
+
+
+def test_a_broken_call_that_was_mended_or_cut_is_no_fault() -> None:
+    """The second try is the reply; and what a cut one would have been nobody knows."""
+    broken = '<tool_call>{"name": "wea'
+    assert verdict(calling(GOOD).model_copy(update={"broken_calls": [broken]})) is None
+    for finish in ("length", "cancelled"):
+        assert verdict(meant("", broken, finish=finish)) is None
+
+
 def test_half_a_character_in_a_reply_is_told_as_any_other_fault() -> None:
     """JSON can escape it, and what is not known may be named so."""
     known = Verifier(name="form", asked="weather", json_schema=CITY)
