@@ -25,7 +25,7 @@ from streams.model.embedding.embed import Embedder
 from streams.records import Feedback, Judgement, Turn
 from streams.store import outbox
 from streams.store.lease import Writing
-from streams.store.states import CHORE, OPEN, RATED_TOO_LATE, SPEAKING, UNTRAINED
+from streams.store.states import CHORE, EARLY, OPEN, RATED_TOO_LATE, SPEAKING, UNTRAINED
 from streams.store.store import Store
 from streams.store.tables import JudgementRow, TurnRow
 
@@ -126,7 +126,7 @@ def _settle(
 
 
 def take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
-    """Take feedback; it waits when it overtook its turn."""
+    """Take feedback; it waits when it overtook its turn, no longer than a turn is kept."""
     row = session.get(TurnRow, feedback.turn_id)
     if row is not None and row.line != feedback.line:
         raise ValueError(f"the turn {row.id} is one of {row.line}, not of {feedback.line}")
@@ -154,7 +154,7 @@ def take_feedback(session: Session, feedback: Feedback, rules: Rules) -> None:
             score=feedback.score,
             confidence=1.0,
             hint=feedback.hint,
-            evidence="feedback, before its turn",
+            evidence=EARLY,
             created_ms=feedback.created_ms,
         )
     )

@@ -4,9 +4,10 @@
   has passed. Kafka prunes by age alone, by its own retention (streams.log.kafka.topics).
 - Out of the store go a line's old turns and the ids by which its group tells duplicates: of an
   expired turn its id, times and counts are left, and its judgements without what was wished, so
-  that it is known when it comes again, and what it moved can be named. With a line's first expired
-  turn no run of it can be exact any more, so its old rests go, too, but for the newest. Other
-  lines' rows are left to their own learners.
+  that it is known when it comes again, and what it moved can be named. Feedback whose turn never
+  came (dropped, or a dead letter) goes with its id. With a line's first expired turn no run of it
+  can be exact any more, so its old rests go, too, but for the newest. Other lines' rows are left to
+  their own learners.
 - Recipes, masks and rollouts are never pruned: every version can be rebuilt for ever.
 
 Little goes at a time, so that nobody waits for it. What is old is told by when the log took it,
@@ -18,7 +19,7 @@ one before them goes meanwhile (streams.keeping.leap).
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import delete, update
@@ -27,8 +28,9 @@ from sqlmodel import Session, col, select
 from streams.keeping.leap import DAY_MS, Leap, leap_of, newest
 from streams.keeping.pack import pack
 from streams.log.contract import Partition, Topic
+from streams.store.offsets import record_ids
 from streams.store.rest_tables import RestRow
-from streams.store.states import EXPIRED, PLANNED, SPEAKING, WITHOUT_LINKS
+from streams.store.states import EARLY, EXPIRED, PLANNED, SPEAKING, WITHOUT_LINKS
 from streams.store.tables import GenerationRow, JudgementRow, OffsetRow, SeenRow, TurnRow
 
 _LOG = logging.getLogger(__name__)
@@ -199,4 +201,19 @@ def _forget_ids(session: Session, group: str, before_ms: int, most: int) -> int:
     ids = session.exec(old).all()
     if ids:
         session.execute(delete(SeenRow).where(ours, col(SeenRow.id).in_(ids)))
+        _drop_early(session, ids)
     return len(ids)
+
+
+def _drop_early(session: Session, names: Sequence[str]) -> None:
+    """Let feedback go whose turn has not come, and never will.
+
+    names: of used records, which tell how old it is by the log's clock, not by the agent's
+    """
+    ids = record_ids("feedback", names)
+    if not ids:
+        return
+    early = col(JudgementRow.id).in_(ids), col(JudgementRow.evidence) == EARLY
+    num = session.exec(delete(JudgementRow).where(*early)).rowcount
+    if num:
+        _LOG.info("too old to wait for turns that never came: ratings, %d", num)

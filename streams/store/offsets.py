@@ -116,6 +116,16 @@ def has_used(session: Session, group: str, topic: Topic, record_id: str) -> bool
     return session.get(SeenRow, (group, _name(topic, record_id))) is not None
 
 
+def record_ids(topic: Topic, names: Iterable[str]) -> list[str]:
+    """Return the ids of a topic's records among the names by which used ones are remembered.
+
+    >>> record_ids("feedback", ["feedback/a", "turns/b"])
+    ['a']
+    """
+    begin = _name(topic, "")
+    return [name.removeprefix(begin) for name in names if name.startswith(begin)]
+
+
 def _name(topic: Topic, record_id: str) -> str:
     return f"{topic}/{record_id}"
 

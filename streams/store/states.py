@@ -71,6 +71,8 @@ RATED_TOO_LATE: Final = "rated too late"  # feedback came when its words were go
 
 # Evidence of a judgement that is none yet: its judge is to be asked (learner.judges.slow.later).
 WAITING: Final = "waits for its judge"
+# Evidence of feedback that has overtaken its turn, and waits for it (learner.verdicts).
+EARLY: Final = "feedback, before its turn"
 
 GenerationState = Literal["planned", "released", "held", "void", "rebuilt", "passed", "withdrawn"]
 

@@ -13,6 +13,7 @@ from agent.errors import LostMaskError, QueueFullError
 from agent.tools.hermes import HERMES
 from agent.turn.held.constraint import Constraint, TextForm
 from agent.turn.held.held import hold
+from learner.judges.verifying.verifier import VerifierJudge
 from streams.model.open import BaseModel
 from tests.agent.conftest import Api, StartApi
 from tests.agent.test_server import TOOL, error_of, events
@@ -328,10 +329,15 @@ async def test_a_broken_call_is_withheld_where_no_other_try_helps(
 
 
 async def test_a_call_of_a_tool_that_is_not_on_offer_is_none(start_api: StartApi) -> None:
-    """Handed on, it would make the client fail, or do what nobody offered."""
+    """Handed on, it would make the client fail, or do what nobody offered; a judge hears of it."""
     api: Api = await start_api(script=[CALL[0].replace("weather", "shell"), CALL[1]])
     message = (await (await api.chat(tools=[TOOL])).json())["choices"][0]["message"]
     assert "tool_calls" not in message
+    (turn,) = api.turns()
+    judged = VerifierJudge(()).judge(turn, turn)
+    assert judged is not None
+    assert judged.score == -1
+    assert '"name": "shell"' in judged.evidence
     assert 'fault="unknown"' in (await api.service.metrics.text()).decode()
 
 

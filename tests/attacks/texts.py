@@ -17,7 +17,7 @@ from learner.judges.explicit import ExplicitJudge
 from learner.judges.judge import combine
 from learner.judges.lexical import LexicalJudge
 from learner.judges.reading.reading import read_text
-from learner.judges.slow.model import quoted
+from learner.judges.slow.model import quoted, spoken
 from learner.link.conversation import Link
 from streams import chain
 from streams.line.variant import Variant
@@ -162,8 +162,8 @@ def judge_injections() -> Heard:
     for item in items:
         about = turn(said(item["request"]), item["reply"])
         after = Message(role="user", content=item["next_state"])
-        sent = quoted(about, Link(about.id, "reply", (after,), 2_000))
-        held = json.loads(sent) == {
+        reading = spoken(about, Link(about.id, "reply", (after,), 2_000))
+        held = reading is not None and json.loads(quoted(reading)) == {
             "request": item["request"], "reply": item["reply"], "next": item["next_state"],
         }  # fmt: skip
         moved += not held or _score(about, after) == -item["score"] != 0

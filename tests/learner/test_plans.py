@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from learner.batch import window
 from learner.batch.plan import next_plan
@@ -16,12 +17,14 @@ from learner.link import rows
 from learner.rollout.trials import LOOK_S
 from learner.settings import LearnerSettings
 from learner.verdicts import Rules
+from streams.keeping.leap import DAY_MS
 from streams.keeping.retention import Retention
 from streams.line.line import Line
 from streams.log.contract import Entry, Partition
 from streams.records import Feedback, Turn, encode
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
+from streams.store.tables import JudgementRow
 from tests.learner.judges.test_later import Slow
 from tests.learner.rollout.stage import Stage
 from tests.learner.turns import said, turn
@@ -95,6 +98,25 @@ def test_no_step_reads_all_that_a_line_was_told(store: Store) -> None:
         told(store)
         step(store)
     assert len(noted.found) > 40
+    assert noted.whole(*FEW) == []
+
+
+def test_pruning_reads_only_what_is_old(store: Store) -> None:
+    """Turns, used ids, and feedback whose turn never came."""
+    for day in range(1, 5):
+        lost = Feedback(
+            id=f"f-{day}", turn_id=f"lost {day}", line="main", principal="ann", session="s",
+            score=-1, hint="be brief", created_ms=1,
+        )  # fmt: skip
+        place = Partition("feedback", 0)
+        entry = Entry(place, day, "k", lost.id, encode(lost), day * DAY_MS)
+        with store.transaction() as session:
+            take(session, [entry], RULES)
+    with plans(store.engine) as noted, store.transaction() as session:
+        retention = Retention(1, line="main", group="learner/main", log=None)
+        assert retention.prune(session, now_ms=4 * DAY_MS) == 2
+    with store.reading() as session:
+        assert set(session.exec(select(JudgementRow.id))) == {"f-3", "f-4"}
     assert noted.whole(*FEW) == []
 
 

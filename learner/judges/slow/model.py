@@ -2,10 +2,12 @@
 
 Any OpenAI-compatible endpoint will do; by default it is our own agent's stable version. Request,
 reply and what the user said next are quoted as one JSON string, which the model is told to take for
-data; what tools said is left out. The verdict is read from the model's own output alone, which must
-be the JSON object that was asked for and nothing else: a vote in prose does not count. A tie is 0.
-It gives no hint: a model's words are not what the user wished. Of a reply that nobody has seen it
-is asked whether it is better than the one that was shown (learner.judges.slow.compare).
+data. What tools said is left out, and it is asked only where a person may speak of the reply: not
+about text of programs, pasted text, an answer to the agent's question or another wording of the
+request. The verdict is read from the model's own output alone, which must be the JSON object that
+was asked for and nothing else: a vote in prose does not count. A tie is 0. It gives no hint: a
+model's words are not what the user wished. Of a reply that nobody has seen it is asked whether it
+is better than the one that was shown (learner.judges.slow.compare).
 
 Its requests ask not to be learned from, so that judging teaches nothing by itself.
 """
@@ -21,10 +23,11 @@ import aiohttp
 
 from learner.errors import NoVerdictError
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source, judgement_of
+from learner.judges.reading.reading import Reading, read
 from learner.judges.slow.compare import CHOICES, ORDER, SCHEMA, agreed, quoted_both
 from learner.link.conversation import Link
 from learner.settings import LearnerSettings
-from streams.records import Judgement, Message, Turn
+from streams.records import Judgement, Turn
 from streams.settings import secret_in
 
 Score = Literal[-1, 0, 1]
@@ -68,13 +71,13 @@ class ModelJudge:
             self._headers["Authorization"] = f"Bearer {key}"
 
     def judge(self, turn: Turn, evidence: Evidence) -> Judgement | None:
-        """Return the plurality of the votes; None where the user said nothing.
+        """Return the plurality of the votes; None where no person said anything of the reply.
 
         raises: NoVerdictError when no vote counts: the endpoint is away, hangs, or speaks prose
         """
-        if not isinstance(evidence, Link) or not _words(evidence.messages):
+        if not isinstance(evidence, Link) or (reading := spoken(turn, evidence)) is None:
             return None
-        data = quoted(turn, evidence)
+        data = quoted(reading)
 
         async def vote(http: aiohttp.ClientSession, seed: int) -> Score:
             return read_vote(await self._asked(http, _ORDER, data, _SCHEMA, seed))
@@ -168,15 +171,18 @@ def open_judge(settings: LearnerSettings) -> Judge:
     return ModelJudge(settings, _key(settings.judge_key_file))
 
 
-def quoted(turn: Turn, link: Link) -> str:
+def spoken(turn: Turn, link: Link) -> Reading | None:
+    """Return what a person said after a reply, and may be about it; None where nothing is."""
+    reading = read(turn, link) if link.kind == "reply" else None
+    if reading is None or reading.origin != "person" or reading.asks != "nothing":
+        return None
+    return reading
+
+
+def quoted(reading: Reading) -> str:
     """Return what the model judges, as one JSON object."""
-    request = [m for m in turn.messages if m.role == "user"]
-    data = {
-        "request": (request[-1].content or "")[:MAX_CHARS] if request else "",
-        "reply": (turn.reply.content or "")[:MAX_CHARS],
-        "next": _words(link.messages),
-    }
-    return json.dumps(data)
+    data = {"request": reading.asked, "reply": reading.reply, "next": reading.said}
+    return json.dumps({name: text[:MAX_CHARS] for name, text in data.items()})
 
 
 def read_vote(body: bytes) -> Score:
@@ -213,12 +219,6 @@ def plurality(votes: Sequence[Score]) -> tuple[Score, float]:
     if others and others[0][1] == most:
         return 0, SURE_OF_TIE
     return first, CONFIDENCE * most / len(votes)
-
-
-def _words(messages: Sequence[Message]) -> str:
-    """Return what the user said first after the reply, before anybody answered it."""
-    said = [m.content for m in messages if m.role == "user" and m.content]
-    return said[0].strip()[:MAX_CHARS] if said else ""
 
 
 def _key(file: Path | None) -> str | None:

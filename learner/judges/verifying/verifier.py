@@ -1,8 +1,10 @@
 """Verifies a reply by itself: its tool calls by the tools' schemas, its text by what was asked for.
 
-A call of a tool that there is not, or with arguments that break the tool's schema, is −1; so is a
-reply that is not the JSON that its request held it to. A well-formed one is no praise. Where
-`learner.verifiers` have an exact answer or a schema for a question, the reply is right or wrong.
+A call of a tool that there is not, or with arguments that break the tool's schema, is −1; so is
+what was meant as a call and is none, which the agent records beside the reply, and a reply that is
+not the JSON that its request held it to. A well-formed one is no praise. Where `learner.verifiers`
+have an exact answer or a schema for a question, the reply is right or wrong; one that calls tools
+is no answer yet, and one that was cut is not known whole.
 
 Only the reply is read, and never what tools said.
 """
@@ -22,6 +24,8 @@ from streams.records import Json, Judgement, Turn, canonical_json
 # A schema is checked by a program, but the client that wrote it may have meant less than it says.
 SURE_OF_FAULT: Final = 0.9
 MAX_CALLS: Final = 64
+# Of what names a call, so much is told: the name is in it, and little of what was said.
+NAMING_CHARS: Final = 60
 
 Verdict = tuple[Literal[-1, 1], float, str]
 
@@ -55,6 +59,8 @@ class VerifierJudge:
         )
 
     def _answered(self, turn: Turn) -> Verdict | None:
+        if not _is_whole(turn):
+            return None
         for verifier in self._verifiers:
             if verifier.program or not concerns(verifier, turn):
                 continue
@@ -120,7 +126,7 @@ def call_fault(turn: Turn) -> Verdict | None:
     """Return the first tool call that cannot be right."""
     calls = (turn.reply.tool_calls or [])[:MAX_CALLS]
     if not calls:
-        return None
+        return _broken_fault(turn)
     schemas = {name: schema for name, schema in map(_tool, turn.tools or []) if name}
     for call in calls:
         made = call.get("function")
@@ -128,11 +134,19 @@ def call_fault(turn: Turn) -> Verdict | None:
         if not isinstance(made, Mapping) or not isinstance(name, str):
             return -1, SURE_OF_FAULT, "a tool call without a name"
         if name not in schemas:
-            return -1, SURE_OF_FAULT, f"calls the tool {name[:60]}, which there is not"
+            return -1, SURE_OF_FAULT, f"calls the tool {name[:NAMING_CHARS]}, which there is not"
         wrong = _text_fault(made.get("arguments"), schemas[name], empty={})
         if wrong:
-            return -1, SURE_OF_FAULT, f"calls {name[:60]}: {wrong}"
+            return -1, SURE_OF_FAULT, f"calls {name[:NAMING_CHARS]}: {wrong}"
     return None
+
+
+def _broken_fault(turn: Turn) -> Verdict | None:
+    """Return what a whole reply meant as a call, and is none: cut ones nobody knows."""
+    if not turn.broken_calls or not _is_whole(turn):
+        return None
+    meant = " ".join(turn.broken_calls[0][: 2 * NAMING_CHARS].split())
+    return -1, SURE_OF_FAULT, f"meant as a call, and none: {meant[:NAMING_CHARS]}"
 
 
 def held_fault(turn: Turn) -> Verdict | None:
@@ -140,7 +154,7 @@ def held_fault(turn: Turn) -> Verdict | None:
     held = turn.sampling.constraint
     if held is None or held.kind not in ("json_object", "json_schema"):
         return None
-    if turn.finish_reason != "stop" or turn.reply.tool_calls:
+    if not _is_whole(turn):
         return None
     try:
         schema = json.loads(held.text or "{}") if held.kind == "json_schema" else {}
@@ -148,6 +162,11 @@ def held_fault(turn: Turn) -> Verdict | None:
         schema = {}
     wrong = _text_fault(turn.reply.content, schema)
     return (-1, SURE_OF_FAULT, f"the JSON asked for: {wrong}") if wrong else None
+
+
+def _is_whole(turn: Turn) -> bool:
+    """Whether the reply is all that the model has to say: not cut, and waiting for no tool."""
+    return turn.finish_reason == "stop" and not turn.reply.tool_calls
 
 
 def _tool(tool: Json) -> tuple[str, Any]:

@@ -62,6 +62,36 @@ def test_a_call_that_cannot_be_right_is_a_fault(call: tuple[str, str], told: str
         assert verdict(calling(*calls)) == (-1, told)
 
 
+def meant(text: str, *broken: str, finish: Any = "stop") -> Turn:
+    """A turn whose reply says a text, and nothing of what was meant as calls."""
+    made = turn(said("Weather in Oslo?"), text, finish_reason=finish)
+    return made.model_copy(update={"tools": TOOLS, "broken_calls": list(broken)})
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ('<tool_call>\n{"name": "wether"}', '<tool_call> {"name": "wether"}'),
+        ('{"name": "weather", "arguments": {"city": "Oslo" and "the fjord"}}',
+         '{"name": "weather", "arguments": {"city": "Oslo" and "the fj'),
+        ("[TOOL_CALLS]" + "\n" * 10**6, "[TOOL_CALLS]"),
+    ],
+    ids=["unknown", "malformed", "long"],
+)  # fmt: skip
+def test_what_was_meant_as_a_call_and_is_none_is_a_fault(broken: str, told: str) -> None:
+    """The agent keeps it out of the reply; its beginning is the evidence."""
+    for reply in (meant("", broken), meant("Let me look. ", broken, "another")):
+        assert verdict(reply) == (-1, f"meant as a call, and none: {told}")
+
+
+def test_a_broken_call_that_was_mended_or_cut_is_no_fault() -> None:
+    """The second try is the reply; and what a cut one would have been nobody knows."""
+    broken = '<tool_call>{"name": "wea'
+    assert verdict(calling(GOOD).model_copy(update={"broken_calls": [broken]})) is None
+    for finish in ("length", "cancelled"):
+        assert verdict(meant("", broken, finish=finish)) is None
+
+
 def test_half_a_character_in_a_reply_is_told_as_any_other_fault() -> None:
     """JSON can escape it, and what is not known may be named so."""
     known = Verifier(name="form", asked="weather", json_schema=CITY)
@@ -130,6 +160,27 @@ def test_an_exact_answer_is_right_or_wrong() -> None:
     form = Verifier(name="form", json_schema=CITY)
     assert verdict(turn(asked, '{"city": "Rome"}'), form) == (1, "form: JSON of its schema")
     assert verdict(turn(asked, "Rome"), form) == (-1, "form: no JSON")
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        Verifier(name="weather", asked="weather in oslo", answer="Rain"),
+        Verifier(name="weather", asked="weather in oslo", json_schema=CITY),
+    ],
+    ids=["answer", "schema"],
+)
+def test_only_a_whole_reply_is_an_answer(known: Verifier) -> None:
+    """A step that calls a tool has the answer still to come, and of a cut one nobody knows it."""
+    assert verdict(calling(GOOD), known) is None
+    assert verdict(calling(GOOD).model_copy(update={"finish_reason": "stop"}), known) is None
+    for finish in ("length", "cancelled"):
+        for text in ("", "Sno", "Rain"):
+            cut = turn(said("Weather in Oslo?"), text, finish_reason=finish)
+            assert verdict(cut, known) is None
+    whole = verdict(turn(said("Weather in Oslo?"), "Sno"), known)
+    assert whole is not None
+    assert whole[0] == -1
 
 
 def test_a_verifier_verifies_in_one_way() -> None:

@@ -282,6 +282,37 @@ def test_old_turns_keep_their_counts_and_lose_their_words(store: Store) -> None:
     assert rows["young"].record == {"messages": ["words"]}
 
 
+def test_feedback_goes_whose_turn_never_came(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As old as the log says, whatever the agent's clock said, a little at a time; and no other."""
+    caplog.set_level("INFO")
+    waits = "feedback, before its turn"
+    with store.transaction() as session:
+        for id, day, said_day, evidence in (
+            ("old", 980, 980, waits), ("ahead", 981, 9_000, waits), ("behind", 991, 10, waits),
+            ("young", 991, 991, waits), ("used", 980, 980, "feedback"),
+        ):  # fmt: skip
+            entry = Entry(Partition("feedback", 0), 0, "k", id, b"", day * DAY_MS)
+            assert first_time(session, "learner/main", entry)
+            session.add(
+                JudgementRow(
+                    id=id, turn_id=f"turn of {id}", principal="p", source="explicit", score=-1,
+                    confidence=1.0, hint="Call me Ada.", evidence=evidence,
+                    created_ms=said_day * DAY_MS,
+                )
+            )  # fmt: skip
+    for line in ("other", "main"):
+        seen(store, time_ms=NOW_MS, group=f"learner/{line}")
+        prune(store, retention_of(line, log=None, batch=1))
+        with store.reading() as session:
+            left = set(session.exec(select(JudgementRow.id)))
+        gone = {"old", "ahead"} if line == "main" else set()
+        assert left == {"old", "ahead", "behind", "young", "used"} - gone
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["too old to wait for turns that never came: ratings, 1"] * 2
+
+
 @pytest.mark.parametrize("size", [1_500, 9_000])
 def test_emptied_turns_give_their_disk_back(tmp_path: Path, size: int) -> None:
     """However long they were, they share pages then; and each stands where it stood."""
