@@ -13,7 +13,11 @@ from learner.form.operator import against_operator
         ("Use no lists!\nUse no emojis.", "As a bulleted list, please", "Use no lists"),
         ("Antworte auf Deutsch.", "Answer in French", "Antworte auf Deutsch"),
         ("Answer in at most 20 words.", "at least 100 words", "Answer in at most 20 words"),
-        ("Never end with a question; do not use questions.", "End with a question, please.", ""),
+        (
+            "Never end with a question; do not use questions.",
+            "End with a question, please.",
+            "Never end with a question; do not use questions",
+        ),
         ("If somebody asks in German, answer in German.", "In English, please", ""),
         ("You may use lists.", "No lists, please", ""),
         ("Answer in English or in German.", "In French, please", ""),
