@@ -203,6 +203,29 @@ def test_one_person_has_few_notes_and_the_newest_wins(home: Home) -> None:
     assert active == {"Do not use lists.", "Do not use emojis."}
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "both"),
+    [
+        ("Never answer in French.", "Answer in French.", False),
+        ("Answer in French.", "Never answer in French.", False),
+        ("Don't call me Sam.", "Call me Sam.", False),
+        ("Don't use a table.", "Use a table, please.", False),
+        ("英語で答えないで", "英語で答えて", False),
+        ("Never answer in French.", "Answer in German.", True),
+        ("Don't use a table.", "Use a list, please.", True),
+    ],
+)
+def test_what_somebody_forbids_is_against_their_wish_for_it(
+    home: Home, first: str, then: str, both: bool
+) -> None:
+    """They are two lessons, and the newest note counts."""
+    home.hints(first, "a")
+    home.hints(then, "b")
+    assert sum(state == "active" for state in home.notes().values()) == 1 + both
+    with home.store.reading() as session:
+        assert len(session.exec(select(LessonRow)).all()) == 2
+
+
 def test_a_note_that_was_taken_away_comes_back_with_a_new_complaint_only(home: Home) -> None:
     """Its person said no; the same old complaint judged again changes nothing."""
     home.complains("Shorter, please.", "a")
