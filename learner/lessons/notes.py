@@ -165,7 +165,7 @@ def consider(
             state="active",
             created_ms=row.created_ms,
         )
-    elif note.state == "active":
+    elif note.state == "active" and note.text == text:
         return
     note.text, note.version = text, None
     _change(session, note, "active", row.id)

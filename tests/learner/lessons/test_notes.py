@@ -226,6 +226,28 @@ def test_what_somebody_forbids_is_against_their_wish_for_it(
         assert len(session.exec(select(LessonRow)).all()) == 2
 
 
+@pytest.mark.parametrize("opposite", [False, True])
+def test_what_another_build_read_wrong_is_put_right_when_it_is_said_again(
+    home: Home, opposite: bool
+) -> None:
+    """Until then lesson and note stay as they were; a wish for the opposite is no part of it."""
+    home.hints("Never answer in French.", "a")
+    with home.store.transaction() as session:
+        session.exec(select(LessonRow)).one().wished = [["language", "fr"]]
+        session.exec(select(NoteRow)).one().text = "Answer in French."
+    if opposite:
+        home.hints("Answer in French.", "b")
+    home.hints("Never answer in French.", "c")
+    with home.store.reading() as session:
+        lessons = session.exec(select(LessonRow)).all()
+        notes = session.exec(select(NoteRow).where(NoteRow.state == "active")).all()
+    wished = {row.instruction: row.wished for row in lessons}
+    assert wished.pop("Never answer in French.") == []
+    assert list(wished) == ["Answer in French."] * opposite
+    assert [note.text for note in notes] == ["Never answer in French."]
+    assert home.sent()[-1 - opposite].text == "Never answer in French."
+
+
 def test_a_note_that_was_taken_away_comes_back_with_a_new_complaint_only(home: Home) -> None:
     """Its person said no; the same old complaint judged again changes nothing."""
     home.complains("Shorter, please.", "a")
