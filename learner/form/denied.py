@@ -114,6 +114,13 @@ _MORE_THAN: Final = re.compile(
     r"不(?:要|能|可|得)?(?:超过|多于|超出)",
     re.IGNORECASE,
 )
+# So many are the fewest that are wished.
+_AT_LEAST: Final = re.compile(
+    r"(?:\b(?:at least|(?:no|not) (?:less|fewer) than|minimum(?: of)?|more than|over|mindestens|"
+    r"mehr als|über|au moins|plus de|al menos|como mínimo|por lo menos|más de|almeno|più di|"
+    r"pelo menos|no mínimo|mais (?:de|do que))|至少|不少于)\W{0,3}\Z",
+    re.IGNORECASE,
+)
 _NOT_ONLY: Final = re.compile(
     rf"\b(?:{_NOT} (?:only|just|merely|always)|nicht (?:nur|bloß)|pas (?:seulement|que)|"
     r"no (?:s[óo]lo|solamente)|non (?:solo|soltanto)|n[ãa]o (?:s[óo]|apenas|somente))\b|"
@@ -180,6 +187,11 @@ class Denials:
             or _LAST.match(self._text, stop) is not None
             or self._is_denied_behind(start, stop)
         )
+
+    def is_the_least(self, match: re.Match[str]) -> bool:
+        """Tell whether a number is a lower bound: "at least two sentences", "more than two"."""
+        text = _without(self._lenient, _MORE_THAN)
+        return _AT_LEAST.search(text[: match.start()]) is not None
 
     def is_no_denial(self, match: re.Match[str]) -> bool:
         """Tell whether what begins with a denying word denies nothing.

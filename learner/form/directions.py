@@ -260,7 +260,10 @@ def _numbers(low: str, denials: Denials) -> list[_Read]:
     def look(kind: Kind, words: re.Pattern[str]) -> None:
         for match in words.finditer(low):
             value = str(_number(match["n"])) if "n" in words.groupindex else "1"
-            read.append((Direction(kind, value), denials.is_denied(match, counts=True)))
+            denied = denials.is_denied(match, counts=True)
+            if kind == "most sentences":
+                denied = denied or denials.is_the_least(match)
+            read.append((Direction(kind, value), denied))
 
     look("most words", _MOST_WORDS)
     look("least words", _LEAST_WORDS)

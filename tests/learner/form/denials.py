@@ -93,7 +93,13 @@ Yes or no only, in German → yes or no; language de
 why not use a list? → list
 Don't apologise → no apology
 Don't answer in French, in Spanish or in Italian →
+Use at least three sentences →
+more than two sentences please →
+no less than two sentences →
+no more than one sentence → most sentences 1
 # de
+mindestens drei Sätze →
+mehr als zwei Sätze, keine Listen → no list
 Nie wieder auf Englisch! →
 Bitte nicht auf Englisch →
 Auf Englisch bitte nicht. →
@@ -149,7 +155,9 @@ ne fais pas de liste → no list
 Je ne veux pas que tu répondes en anglais →
 Évite de répondre en anglais →
 sans emojis et en français → no emoji; language fr
+au moins trois phrases →
 # es
+al menos tres frases, en español → language es
 Nunca en inglés →
 no respondas en inglés →
 No me respondas en inglés por favor →
@@ -191,7 +199,9 @@ No, in italiano → language it
 senza elenchi e in italiano → no list; language it
 Basta con le risposte in inglese →
 non mi chiami Sam →
+almeno tre frasi →
 # pt
+pelo menos duas frases →
 Nunca em inglês →
 não responda em inglês →
 Nao responda em inglês →
@@ -238,6 +248,7 @@ Chega de responder em inglês →
 用英语不行 →
 这个回答特别难懂，用中文 → language zh
 不要用一句话回答 →
+至少一句话 →
 # ja
 英語では答えないで →
 英語で書かないでください →

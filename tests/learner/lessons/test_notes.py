@@ -144,6 +144,7 @@ def test_a_standing_wish_is_a_note_in_few_words(home: Home, words: str, text: st
         ("not in English, in German please", "Answer in German."),
         ("don't use a table, use a list", "don't use a table, use a list"),
         ("no more than two sentences", "Answer in at most two sentences."),
+        ("At least two sentences, please.", "At least two sentences, please."),
     ],
 )
 def test_a_note_never_says_the_opposite(home: Home, words: str, text: str) -> None:
