@@ -13,21 +13,25 @@ import re
 from functools import cached_property
 from typing import Final
 
+# A denying word governs no more than so much behind it, and so much tells how a clause goes on.
+GOVERNS_CHARS: Final = 200
+LOOKS_ON_CHARS: Final = 20
+_SENTENCE_ENDS: Final = ".!?;\n。！？；"
 # What a denying word governs ends here, and with the words of _TURNS.
 _STOPS: Final = r"[.!?;:,\n…。！？；，、：()（）—–]"
 _NOT: Final = r"(?:\w+n['’]t|dont|cannot|cant|not|never)"
 _DENIES: Final = re.compile(
     r"\b(?:\w+n['’]t|dont|doesnt|didnt|cannot|cant|shouldnt|mustnt|wont|not|never|no(?!-)|nope|none|"
-    r"nobody|neither|nor|without|stop(?:ped)?|quit|cease|avoid\w*|refrain\w*|instead of|"
+    r"nobody|nothing|neither|nor|without|stop(?:ped)?|quit|cease|avoid\w*|refrain\w*|instead of|"
     r"rather than|except|(?:anything|everything|any language) (?:but|other than)|hate\w*|"
     r"dislike\w*|forbid\w*|ban|prohibit\w*|(?:sick|tired) of|enough (?:of|with)|"
     r"(?:drop|ditch|lose|skip|omit|cut) (?:the|all|any|your|those|these)|"
-    r"nicht|nie|niemals|nimmer|kein\w*|ohne|weder|statt|anstatt|anstelle|außer|vermeid\w*|"
+    r"nicht|nichts|nie|niemals|nimmer|kein\w*|ohne|weder|statt|anstatt|anstelle|außer|vermeid\w*|"
     r"unterlass\w*|verzicht\w*|hör\w*(?: \w+)? auf|"
-    r"ne|pas|jamais|sans|aucune?|ni|arrêt\w*|cess\w+|évit\w*|au lieu d\w*|plutôt que|sauf|"
-    r"non(?!-)|mai|senza|né|nessun\w*|smett\w*|basta (?:con|parl\w+|scriv\w+|rispond\w+|us\w+)|"
-    r"evit\w*|invece (?:di|che)|anziché|tranne|"
-    r"nunca|jam[áa]s|sin|ning[úu]n\w*|tampoco|dej\w+ de|en vez de|en lugar de|excepto|salvo|"
+    r"ne|pas|rien|jamais|sans|aucune?|ni|arrêt\w*|cess\w+|évit\w*|au lieu d\w*|plutôt que|sauf|"
+    r"non(?!-)|niente|mai|senza|né|nessun\w*|smett\w*|basta (?:con|parl\w+|scriv\w+|rispond\w+|"
+    r"us\w+)|evit\w*|invece (?:di|che)|anziché|tranne|"
+    r"nunca|nada|jam[áa]s|sin|ning[úu]n\w*|tampoco|dej\w+ de|en vez de|en lugar de|excepto|salvo|"
     r"não|nao|sem|nenhum\w*|nem|par[ea] de|deix\w+ de|em vez de|ao invés de|chega de|exceto)\b"
     r"|\bn['’](?=\w)"
     r"|不|别|勿|莫|甭|禁止|避免|停止|拒绝|而非|并非|没必要|没有必要|除了|別",
@@ -96,6 +100,7 @@ _NO_DENIAL: Final = re.compile(
 _IS_NOT: Final = re.compile(r"(?:\b(?:is|was|are|were)|['’]s) not \Z|n['’]t \Z")
 # That something is not there, where it was to be there.
 _LACKS: Final = re.compile(
+    r"(?<!rather )(?<!wish )(?<!prefer )(?<!if )"
     r"\b(?:you|reply|answer|response|it|this|that|text) (?:(?:did|have|has)n['’]?t|(?:did|have|has)"
     r" not)\b(?! (?:need|have)\b)|\b(?:it|this|that|reply|answer|response|text)(?:(?:['’]s| is| "
     r"was) not|\s(?:is|was)n['’]?t)(?= (?:in|as)\b)|"
@@ -133,9 +138,10 @@ _PLAINLY: Final = (
 )
 _LAST: Final = re.compile(
     rf"\s*[,:?\-–]?\s*(?:(?:please|bitte|svp|por favor|per favore)\s)?(?:not|never|no|nope|"
-    rf"don['’]t|nein|non|pas|jamais|nunca|jam[áa]s|mai|não|nao){_PLAINLY}\s*(?:[.!;]|\Z)|"
+    rf"don['’]t|(?:stop|quit)(?: (?:it|that|this))?|nein|non|pas|"
+    rf"jamais|nunca|jam[áa]s|mai|não|nao){_PLAINLY}\s*(?:[.!;]|\Z)|"
     rf"[^.!?;,]{{0,30}}?\b(?:nicht|nie|niemals){_PLAINLY}\s*(?:[.!;,]|\Z)|"
-    r"[^，。！？；]{0,8}?(?:不行|不要|不可以|不准|就算了)(?:了|啊|吧)?(?:[，。！；]|\Z)",
+    r"[^，。！？；]{0,8}?，?(?:不行|不要|不必|不用|不可以|不准|免了|算了)(?:了|啊|吧)?(?:[，。！；]|\Z)",
     re.IGNORECASE,
 )
 # Behind what it denies, in Japanese; and what has such a form and asks or demands.
@@ -145,7 +151,7 @@ _BEHIND: Final = re.compile(
     r"(?<!くれ)(?<!もらえ)(?<!いただけ)(?<!でき)(?<!てい)(?<!て)(?<!られ)ない(?=[。！!]|\Z)"
 )
 _DEMANDS: Final = re.compile(
-    r"しか|ないと|なければ|なきゃ|なくては|なくちゃ|忘れ(?:ないで|ず)|"
+    r"しか(?![けるりもした])|ないと|なければ|なきゃ|なくては|なくちゃ|忘れ(?:ないで|ず)|"
     r"(?:なんで|なぜ|どうして)[^。！？!?]{0,20}?ない"
 )
 _JAPANESE_CLAUSE: Final = re.compile(r"(?:(?:は|も|には|では)、?)?[^。！？!?、,，：:\n]{0,40}")
@@ -167,6 +173,10 @@ class Denials:
     def _lenient(self) -> str:
         return _without(self._strict, _LACKS)
 
+    @cached_property
+    def _counted(self) -> str:
+        return _without(self._lenient, _MORE_THAN)
+
     def is_denied(self, match: re.Match[str], *, counts: bool = False, missed: bool = True) -> bool:
         """Tell whether a wish forbids what was found in the text.
 
@@ -175,23 +185,22 @@ class Denials:
         """
         start, stop = match.span()
         if match[0].casefold().startswith("too "):  # "not too long" wishes what "too long" does
-            return _IS_NOT.search(self._text[:start]) is not None
-        text = self._lenient if missed else self._strict
-        if counts:
-            text = _without(text, _MORE_THAN)
+            return _IS_NOT.search(self._text[max(0, start - GOVERNS_CHARS) : start]) is not None
+        text = self._counted if counts else self._lenient if missed else self._strict
         if self._text[stop:].casefold().startswith(" enough"):
             return False  # "not brief enough"
         return (
             self._is_governed(text, start)
-            or _LESSENS.search(text[:start]) is not None
-            or _LAST.match(self._text, stop) is not None
+            or _LESSENS.search(text[max(0, start - GOVERNS_CHARS) : start]) is not None
+            or _LAST.match(self._strict, stop) is not None
             or self._is_denied_behind(start, stop)
         )
 
     def is_the_least(self, match: re.Match[str]) -> bool:
         """Tell whether a number is a lower bound: "at least two sentences", "more than two"."""
-        text = _without(self._lenient, _MORE_THAN)
-        return _AT_LEAST.search(text[: match.start()]) is not None
+        start = match.start()
+        before = self._counted[max(0, start - GOVERNS_CHARS) : start]
+        return _AT_LEAST.search(before) is not None
 
     def is_no_denial(self, match: re.Match[str]) -> bool:
         """Tell whether what begins with a denying word denies nothing.
@@ -207,16 +216,18 @@ class Denials:
 
     def _is_governed(self, text: str, place: int) -> bool:
         """Tell whether a denying word stands before a place in its clause."""
-        sentence = max(text.rfind(sign, 0, place) for sign in ".!?;\n。！？；") + 1
-        if _NOT_ONLY.search(text, sentence, place):
+        began = max(0, place - GOVERNS_CHARS)
+        began = max(began, *(text.rfind(sign, began, place) + 1 for sign in _SENTENCE_ENDS))
+        if _NOT_ONLY.search(text, began, place):
             return True
-        text = text[:sentence] + _without(text[sentence:place], _QUOTED) + text[place:]
-        clause = sentence
-        for stop in re.finditer(_STOPS, text[sentence:place]):
-            before = text[sentence : sentence + stop.start()]
-            if _GOES_ON.search(before) or _THAT.match(self._text, sentence + stop.start()):
+        behind = text[place : place + LOOKS_ON_CHARS]
+        text, place = _without(text[began:place], _QUOTED) + behind, place - began
+        clause = 0
+        for stop in re.finditer(_STOPS, text[:place]):
+            before = text[clause : stop.start()]
+            if _GOES_ON.search(before) or _THAT.match(text, stop.start()):
                 return _DENIES.search(before) is not None
-            clause = sentence + stop.end()
+            clause = stop.end()
         for ended in _WITHOUT.finditer(text, clause):
             if ended.end() <= place:
                 clause = ended.end()
@@ -234,8 +245,9 @@ class Denials:
         clause = _JAPANESE_CLAUSE.match(self._text, stop)
         rest = clause[0] if clause is not None else ""
         asked = _DEMANDS.search(self._text[start:stop] + rest)
-        sentence = max(self._text.rfind(sign, 0, start) for sign in "。！？!?\n") + 1
-        why = re.search(r"なんで|なぜ|どうして", self._text[sentence:start])
+        began = max(0, start - GOVERNS_CHARS)
+        began = max(began, *(self._text.rfind(sign, began, start) + 1 for sign in "。！？!?\n"))
+        why = re.search(r"なんで|なぜ|どうして", self._text[began:start])
         return asked is None and why is None and _BEHIND.search(rest) is not None
 
 

@@ -10,6 +10,7 @@ Knows nothing of replies (learner.form.obeys).
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 from learner.form.denied import Denials, denies
@@ -38,6 +39,8 @@ class Direction:
         return f"{self.kind} {self.value}".strip()
 
 
+# Of what is found again and again in a text, so much is looked at.
+MOST_MATCHES: Final = 16
 # What holds the phrase in an expression below.
 _PHRASE_GROUPS: Final = ("phrase", "rest", "chinese", "japanese")
 # A phrase that is to be said word for word is no longer than this.
@@ -258,7 +261,7 @@ def _numbers(low: str, denials: Denials) -> list[_Read]:
     read: list[_Read] = []
 
     def look(kind: Kind, words: re.Pattern[str]) -> None:
-        for match in words.finditer(low):
+        for match in _matches(words, low):
             value = str(_number(match["n"])) if "n" in words.groupindex else "1"
             denied = denials.is_denied(match, counts=True)
             if kind == "most sentences":
@@ -298,7 +301,7 @@ def _said(text: str) -> list[_Read]:
         if kind in ("says", "called") and any(each.kind == "says not" for each, _ in read):
             continue
         some: list[_Read] = []
-        for match in words.finditer(text):
+        for match in _matches(words, text):
             if kind == "says not" and denials.is_no_denial(match):
                 continue
             groups = (match.groupdict().get(name) for name in _PHRASE_GROUPS)
@@ -308,19 +311,18 @@ def _said(text: str) -> list[_Read]:
             if phrase:  # of dots alone nothing is left
                 some.append((Direction(kind, phrase), denied))
         read += _first_of_each(some)
-    for sign in _first(_STARTING_SIGN, text):
+    for sign in islice(_STARTING_SIGN.finditer(text), 1):
         read.append((Direction("starts with", sign["sign"]), denials.is_denied(sign)))
-    for marked in _first(_MARKED, text):
+    for marked in islice(_MARKED.finditer(text), 1):
         denied = denials.is_denied(marked)
         read += [(Direction("says", mark), denied) for mark in marked.groups() if mark]
-    for year in _YEAR.finditer(text):
+    for year in _matches(_YEAR, text):
         read.append((Direction("says", year[0]), denials.is_denied(year, missed=False)))
     return read
 
 
-def _first(words: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    if match := words.search(text):
-        yield match
+def _matches(words: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    return islice(words.finditer(text), MOST_MATCHES)
 
 
 def _phrases(low: str, denials: Denials, known: Collection[Kind]) -> list[_Read]:
@@ -333,7 +335,7 @@ def _phrases(low: str, denials: Denials, known: Collection[Kind]) -> list[_Read]
     for kind, words in _PHRASES:
         if kind in taken:
             continue
-        found = {_is_denied(kind, match, denials) for match in words.finditer(low)}
+        found = {_is_denied(kind, match, denials) for match in _matches(words, low)}
         rival = _DENIED_KIND.get(kind)
         if False in found and rival is not None and _is_wished(rival, low, denials):
             read += [(Direction(each), True) for each in (kind, rival)]
@@ -354,14 +356,14 @@ def _is_denied(kind: Kind, match: re.Match[str], denials: Denials) -> bool:
 
 def _is_wished(kind: Kind, low: str, denials: Denials) -> bool:
     words = dict(_PHRASES)[kind]
-    return any(not _is_denied(kind, match, denials) for match in words.finditer(low))
+    return any(not _is_denied(kind, match, denials) for match in _matches(words, low))
 
 
 def _languages(low: str, denials: Denials) -> list[_Read]:
     read = [
         (Direction("language", name), denials.is_denied(match))
         for name, words in _LANGUAGE.items()
-        for match in words.finditer(low)
+        for match in _matches(words, low)
     ]
     several = len({each for each, denied in read if not denied}) > 1
     return [(each, denied) for each, denied in read if denied or not several]

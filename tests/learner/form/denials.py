@@ -91,6 +91,10 @@ If not sure, answer in German → language de
 no matter what, use a table → table
 Yes or no only, in German → yes or no; language de
 why not use a list? → list
+I'd rather you didn't answer in French →
+You always answer in English, stop that →
+Please, nothing in French →
+Could you please not use a table? →
 Don't apologise → no apology
 Don't answer in French, in Spanish or in Italian →
 Use at least three sentences →
@@ -156,7 +160,10 @@ Je ne veux pas que tu répondes en anglais →
 Évite de répondre en anglais →
 sans emojis et en français → no emoji; language fr
 au moins trois phrases →
+plus jamais en anglais →
+en anglais ? Non merci. →
 # es
+nada de respuestas en inglés →
 al menos tres frases, en español → language es
 Nunca en inglés →
 no respondas en inglés →
@@ -200,7 +207,9 @@ senza elenchi e in italiano → no list; language it
 Basta con le risposte in inglese →
 non mi chiami Sam →
 almeno tre frasi →
+niente risposte in inglese →
 # pt
+nada de respostas em inglês →
 pelo menos duas frases →
 Nunca em inglês →
 não responda em inglês →
@@ -249,7 +258,11 @@ Chega de responder em inglês →
 这个回答特别难懂，用中文 → language zh
 不要用一句话回答 →
 至少一句话 →
+用英语回答就不必了 →
+用中文行不行 → language zh
 # ja
+英語で話しかけないでほしい →
+英語はやめて日本語で答えて → language ja
 英語では答えないで →
 英語で書かないでください →
 英語で答えるな →
