@@ -8,9 +8,12 @@ Knows nothing of replies (learner.form.obeys).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
+
+from learner.form.denied import Denials, denies
 
 Kind = Literal[
     "most words", "most sentences", "shorter", "longer", "least words", "yes or no",
@@ -36,6 +39,8 @@ class Direction:
         return f"{self.kind} {self.value}".strip()
 
 
+# Of what is found again and again in a text, so much is looked at.
+MOST_MATCHES: Final = 16
 # What holds the phrase in an expression below.
 _PHRASE_GROUPS: Final = ("phrase", "rest", "chinese", "japanese")
 # A phrase that is to be said word for word is no longer than this.
@@ -105,6 +110,7 @@ _NOT_CALLS: Final = re.compile(
     re.IGNORECASE,
 )
 
+_ONE_SENTENCE: Final = re.compile(r"一句话|一文(?:で|だけ)")
 _LINES: Final = re.compile(rf"\b(?:poem|text|verse) of {_NUMBER} lines\b")
 _MARKED: Final = re.compile(
     r"\bheadings?:\s(?P<one>\w+) and (?P<other>\w+)|(?P<box>\[ \])|\bmarked (?P<mark>\w+:)"
@@ -115,14 +121,25 @@ _STARTING_SIGN: Final = re.compile(
 # A year, or another number of that size, is what a correction is about.
 _YEAR: Final = re.compile(r"\b[12]\d{3}\b(?!\s(?:words|wörter|mots|palabras|parole|palavras))")
 
+# Of a thing that is plainly forbidden: nothing stands between, and nothing behind ("for links").
+_DO_NOT: Final = (
+    r"\b(?:(?:do not|don't|dont|never|please not) (?:ever )?(?:use|make|add|write|send|put|"
+    r"give me)|(?:no more|stop|avoid|quit)(?: using| making| adding| writing| sending)?) "
+    r"(?:a |any |the )?"
+)
+_ENDS_THERE: Final = (
+    r"(?= ?(?:please|any ?more|again|ever|at all|in (?:your|the) (?:answers|replies))*"
+    r"(?: please)? ?(?:[.!;,]|\Z))"
+)
 # Whole phrases; the first kind of a line that is found counts, and stands for no other of it.
 _WRITTEN: Final[tuple[tuple[Kind, str], ...]] = (
-
     ("yes or no", r"\b(?:only|just) (?:with )?(?:a )?yes or no\b|\byes or no only\b"),
     ("no list", r"\b(?:no|not|without|hate|drop the|kein\w*|ohne|pas de|sans|sin|sem|senza|não|"
      r"non) (?:a |an |use |usare |usar |utilise |make |bulleted |numbered |any |d'|une |un )*"
      r"(?:bullets?\b|bullet points|lists?\b|liste\w*\b|listas?\b|elench\w+|bold or lists)|"
-     r"pas (?:une|de) liste|utilise pas de liste|不要列表|箇条書きなし"),
+     r"pas (?:une|de) liste|utilise pas de liste|不要列表|"
+     r"箇条書き(?:に|で|を|は|も)?(?:なし|しないで|使わないで|やめて|禁止)|"
+     rf"{_DO_NOT}(?:bulleted |numbered )?(?:lists?|bullets|bullet points){_ENDS_THERE}"),
     ("list", r"\b(?:as|in|with|make|use) (?:a |an )?(?:\w+ )?(?:bulleted |numbered )?(?:list|"
      r"bullet points|bullets|numbered steps|steps)\b|\bals liste\b|\ben liste\b|\ben lista\b|"
      r"分步骤|列表|箇条書き"),
@@ -131,22 +148,34 @@ _WRITTEN: Final[tuple[tuple[Kind, str], ...]] = (
     ("json", r"\b(?:only (?:with |in )?|as |in |with )json\b"),
     ("capitals", r"\ball cap(?:ital)?s\b|\b(?:in|with) (?:capital|upper ?case) letters\b"),
     ("no emoji", r"\b(?:no|not use|without|any more|ohne|keine|sans|sin|senza|non usare|sem) "
-     r"(?:any |the )?(?:emojis?|smileys?|faccine)\b|不要表情|絵文字なし"),
+     r"(?:any |the )?(?:emojis?|smileys?|faccine)\b|不要表情|絵文字なし|"
+     rf"{_DO_NOT}(?:emojis?|smileys?){_ENDS_THERE}"),
     ("emoji", r"\b(?:add|use|with|more|some|mit|avec|con|com) (?:\w+ )?emojis?\b"),
     ("no apology", r"\b(?:do not|don't|stop|no more|without) apolog\w+|\bno apolog\w+"),
     ("no question", r"\b(?:no|without a|stop asking|don't ask|do not ask|not end with an?) "
-     r"(?:\w+ )?questions?\b|\bstop asking\b"),
+     r"(?:\w+ )?questions?\b|\bstop asking\b|最後に.{0,6}質問を?しないで|質問で終わらないで|"
+     rf"\b(?:don't|dont|never|stop) (?:ever )?(?:end|finish|clos)(?:e|ing|ish)? "
+     rf"(?:your (?:answers|replies) )?with (?:a )?questions?{_ENDS_THERE}"),
     ("ends with a question", r"\b(?:ends?|finish|close) with a (?:\w+ )?question\b|\bask me "
      r"(?:something|a question|anything)\b[^.]{0,20}(?:back|end|return)?|\bask (?:me )?back\b|"
      r"\bquestion (?:for me |to me |back )?at the end\b|mit einer frage|mich (?:am ende |etwas "
      r"|was )+(?:zu )?frag|最後に.{0,12}(?:質問|聞いて)"),
     ("longer", r"\b(?:longer|more detail(?:ed|s)?|elaborate|say more|in depth|länger|"
      r"ausführlicher|plus long|plus de détails|más largo|più lungo|mais longo)\b|更长|更详细|"
-     r"長く|詳しく|\btoo short\b"),
+     r"長く|詳しく|\btoo short\b|"
+     r"\b(?:do not|don't|dont|never) be (?:so|that|too) (?:brief|concise)\b|"
+     r"\bstop being (?:so |that )?(?:brief|concise)\b|\bless (?:brief|concise)\b"),
     ("shorter", r"\b(?:shorter|brief(?:er|ly)?|keep it short|concise(?:ly)?|too long|less text|"
      r"kürzer|plus court|más corto|più corto|più breve|mais curto)\b|短一点|更短|短く|手短"),
 )  # fmt: skip
 _PHRASES: Final = tuple((kind, re.compile(words)) for kind, words in _WRITTEN)
+# What forbids another kind says so in its own words; None: no kind wishes for the opposite.
+_DENIED_KIND: Final[dict[Kind, Kind | None]] = {
+    "no list": "list",
+    "no emoji": "emoji",
+    "no question": "ends with a question",
+    "no apology": None,
+}
 _SAME: Final[tuple[frozenset[Kind], ...]] = (  # what says the same more exactly comes first
     frozenset({"most words", "most sentences", "yes or no", "shorter"}),
     frozenset({"least words", "longer"}),
@@ -167,7 +196,7 @@ _ONE_VALUE: Final[frozenset[Kind]] = frozenset({"language", "starts with", "ends
 
 
 def directions_of(wish: str) -> tuple[Direction, ...]:
-    """Return what a program can check of a wish, in a fixed order.
+    """Return what a program can check of a wish, in a fixed order; nothing that it forbids.
 
     >>> [str(each) for each in directions_of("Answer in one short sentence only.")]
     ['most sentences 1']
@@ -175,21 +204,21 @@ def directions_of(wish: str) -> tuple[Direction, ...]:
     ['starts with Dear Ada,']
     >>> [str(each) for each in directions_of("Call me Ada Weber, please.")]
     ['called Ada Weber']
-    >>> directions_of("Answer like a pirate.")
-    ()
+    >>> directions_of("Answer like a pirate."), directions_of("Never answer in French.")
+    ((), ())
     """
-    text = " ".join(wish.split())
-    low = text.casefold()
-    found = [*_numbers(low), *_said(text)]
-    taken = {kind for each in found for same in _SAME if each.kind in same for kind in same}
-    for kind, words in _PHRASES:
-        if kind not in taken and words.search(low):
-            found.append(Direction(kind))
-            taken |= {other for same in _SAME if kind in same for other in same}
-    languages = [name for name, words in _LANGUAGE.items() if words.search(low)]
-    if len(languages) == 1:
-        found.append(Direction("language", languages[0]))
-    return tuple(dict.fromkeys(found))
+    return _read(wish)[0]
+
+
+def forbidden_in(wish: str) -> tuple[Direction, ...]:
+    """Return what a wish forbids, in a fixed order; what it wishes instead says so already.
+
+    >>> [str(each) for each in forbidden_in("Please don't use a table.")]
+    ['table']
+    >>> forbidden_in("Answer in German, not in English."), forbidden_in("No lists, please.")
+    ((), ())
+    """
+    return _read(wish)[1]
 
 
 def opposes(one: Sequence[Direction], other: Sequence[Direction]) -> bool:
@@ -211,45 +240,130 @@ def opposes(one: Sequence[Direction], other: Sequence[Direction]) -> bool:
     return False
 
 
-def _numbers(low: str) -> list[Direction]:
-    found = []
-    if most := _MOST_WORDS.search(low):
-        found.append(Direction("most words", str(_number(most["n"]))))
-    if least := _LEAST_WORDS.search(low):
-        found.append(Direction("least words", str(_number(least["n"]))))
-    if not found and (some := _SENTENCES.search(low)):
-        found.append(Direction("most sentences", str(_number(some["n"]))))
-    if lines := _LINES.search(low):
-        found.append(Direction("lines", str(_number(lines["n"]))))
-    if not found and re.search(r"一句话|一文(?:で|だけ)", low):
-        found.append(Direction("most sentences", "1"))
-    return found
+# What was found, and whether it is forbidden.
+_Read = tuple[Direction, bool]
+
+
+def _read(wish: str) -> tuple[tuple[Direction, ...], tuple[Direction, ...]]:
+    """Return what is wished, and what is forbidden where nothing that is wished says so."""
+    text = " ".join(wish.split())
+    low = text.casefold().replace("’", "'")
+    denials = Denials(low)
+    read = [*_numbers(low, denials), *_said(text)]
+    read += _phrases(low, denials, {each.kind for each, denied in read if not denied})
+    read += _languages(low, denials)
+    wished = tuple(dict.fromkeys(each for each, denied in read if not denied))
+    forbidden = dict.fromkeys(each for each, denied in read if denied)
+    return wished, tuple(each for each in forbidden if not opposes((each,), wished))
+
+
+def _numbers(low: str, denials: Denials) -> list[_Read]:
+    read: list[_Read] = []
+
+    def look(kind: Kind, words: re.Pattern[str]) -> None:
+        for match in _matches(words, low):
+            value = str(_number(match["n"])) if "n" in words.groupindex else "1"
+            denied = denials.is_denied(match, counts=True)
+            if kind == "most sentences":
+                denied = denied or denials.is_the_least(match)
+            read.append((Direction(kind, value), denied))
+
+    look("most words", _MOST_WORDS)
+    look("least words", _LEAST_WORDS)
+    if all(denied for _, denied in read):
+        look("most sentences", _SENTENCES)
+    look("lines", _LINES)
+    if all(denied for _, denied in read):
+        look("most sentences", _ONE_SENTENCE)
+    return _first_of_each(read)
+
+
+def _first_of_each(read: list[_Read]) -> list[_Read]:
+    """Return of each kind the first that is wished, and the first that is forbidden."""
+    kept: dict[tuple[Kind, bool], _Read] = {}
+    for each, denied in read:
+        kept.setdefault((each.kind, denied), (each, denied))
+    return list(kept.values())
 
 
 def _number(text: str) -> int:
     return int(text) if text.isdigit() else _NUMBERS[text]
 
 
-def _said(text: str) -> list[Direction]:
+def _said(text: str) -> list[_Read]:
     """Return the phrases that are to be said, or not to be said, word for word."""
     kinds: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         ("starts with", _STARTS), ("ends with", _ENDS), ("says not", _NOT_CALLS),
         ("called", _CALLED), ("says", _CALLS), ("says", _USES),
     )  # fmt: skip
-    found: list[Direction] = []
+    denials, read = Denials(text), list[_Read]()
     for kind, words in kinds:
-        match = words.search(text)
-        denied = any(each.kind == "says not" for each in found)
-        if match is None or (kind in ("says", "called") and denied):
+        if kind in ("says", "called") and any(each.kind == "says not" for each, _ in read):
             continue
-        groups = (match.groupdict().get(name) for name in _PHRASE_GROUPS)
-        phrase = next((group for group in groups if group), "").strip()[:PHRASE_CHARS]
-        phrase = phrase if kind == "starts with" else phrase.rstrip(".")
-        if phrase:  # of dots alone nothing is left
-            found.append(Direction(kind, phrase))
-    if sign := _STARTING_SIGN.search(text):
-        found.append(Direction("starts with", sign["sign"]))
-    if marked := _MARKED.search(text):
-        found += [Direction("says", mark) for mark in marked.groups() if mark]
-    found += [Direction("says", year) for year in _YEAR.findall(text)]
-    return found
+        some: list[_Read] = []
+        for match in _matches(words, text):
+            if kind == "says not" and denials.is_no_denial(match):
+                continue
+            groups = (match.groupdict().get(name) for name in _PHRASE_GROUPS)
+            phrase = next((group for group in groups if group), "").strip()[:PHRASE_CHARS]
+            phrase = phrase if kind == "starts with" else phrase.rstrip(".")
+            denied = kind != "says not" and denials.is_denied(match, missed=kind != "says")
+            if phrase:  # of dots alone nothing is left
+                some.append((Direction(kind, phrase), denied))
+        read += _first_of_each(some)
+    for sign in islice(_STARTING_SIGN.finditer(text), 1):
+        read.append((Direction("starts with", sign["sign"]), denials.is_denied(sign)))
+    for marked in islice(_MARKED.finditer(text), 1):
+        denied = denials.is_denied(marked)
+        read += [(Direction("says", mark), denied) for mark in marked.groups() if mark]
+    for year in _matches(_YEAR, text):
+        read.append((Direction("says", year[0]), denials.is_denied(year, missed=False)))
+    return read
+
+
+def _matches(words: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    return islice(words.finditer(text), MOST_MATCHES)
+
+
+def _phrases(low: str, denials: Denials, known: Collection[Kind]) -> list[_Read]:
+    """Return the whole phrases that are found.
+
+    known: kinds that were found already
+    """
+    read: list[_Read] = []
+    taken = {kind for each in known for same in _SAME if each in same for kind in same}
+    for kind, words in _PHRASES:
+        if kind in taken:
+            continue
+        found = {_is_denied(kind, match, denials) for match in _matches(words, low)}
+        rival = _DENIED_KIND.get(kind)
+        if False in found and rival is not None and _is_wished(rival, low, denials):
+            read += [(Direction(each), True) for each in (kind, rival)]
+            taken.add(rival)  # "no list, just as bullet points": nobody knows
+            continue
+        read += [(Direction(kind), denied) for denied in sorted(found)]
+        if False in found:
+            taken |= {other for same in _SAME if kind in same for other in same}
+    return read
+
+
+def _is_denied(kind: Kind, match: re.Match[str], denials: Denials) -> bool:
+    if kind in _DENIED_KIND:
+        return denials.is_no_denial(match)
+    within = kind in ("list", "emoji") and denies(match[0])  # "use no emojis"
+    return within or denials.is_denied(match)
+
+
+def _is_wished(kind: Kind, low: str, denials: Denials) -> bool:
+    words = dict(_PHRASES)[kind]
+    return any(not _is_denied(kind, match, denials) for match in _matches(words, low))
+
+
+def _languages(low: str, denials: Denials) -> list[_Read]:
+    read = [
+        (Direction("language", name), denials.is_denied(match))
+        for name, words in _LANGUAGE.items()
+        for match in _matches(words, low)
+    ]
+    several = len({each for each, denied in read if not denied}) > 1
+    return [(each, denied) for each, denied in read if denied or not several]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from learner.form.directions import directions_of, opposes
+from learner.form.directions import directions_of, forbidden_in, opposes
 
 AGAINST: Final = "against the operator's words"
 _ROLES: Final = ("system", "developer")
@@ -33,14 +33,19 @@ def against_operator(messages: Iterable[tuple[str, str | None]], wish: str) -> s
     >>> against_operator([("system", "If asked, answer in German.")], "In English, please")
     ''
     """
-    wished = directions_of(wish)
-    if not wished:
+    wished, forbidden = directions_of(wish), frozenset(forbidden_in(wish))
+    if not wished and not forbidden:
         return ""
     for role, text in messages:
         if role not in _ROLES:
             continue
         for found in _SENTENCE.finditer((text or "")[:READ_CHARS]):
             sentence = found[0].strip()
-            if not _SOMETIMES.search(sentence) and opposes(directions_of(sentence), wished):
+            if _SOMETIMES.search(sentence):
+                continue
+            ordered = directions_of(sentence)
+            if opposes(ordered, wished) or not forbidden.isdisjoint(ordered):
+                return sentence
+            if not frozenset(wished).isdisjoint(forbidden_in(sentence)):
                 return sentence
     return ""

@@ -138,9 +138,10 @@ def _same(wish: str, known: Sequence[LessonRow], embedder: Embedder | None) -> L
         return next((each for each in known if not each.instruction), None)
     wished, words = _wished(wish), tokens(wish)
     for each in known:
-        if wished and each.wished == wished:
+        if wished and each.wished == wished and _read_anew(each):
             return each
         if each.instruction and tokens(each.instruction) == words:
+            _read_anew(each)
             return each
     free = [each for each in known if each.instruction and not each.wished]
     if embedder is None or wished or not free:
@@ -151,6 +152,14 @@ def _same(wish: str, known: Sequence[LessonRow], embedder: Embedder | None) -> L
     both = hint_of(f"{wish} {free[best].instruction}")
     is_same = closeness[best] >= ALIKE and both.refused != "contradicts itself"
     return free[best] if is_same else None
+
+
+def _read_anew(lesson: LessonRow) -> bool:
+    """Correct what another build's rules saw in a lesson; return whether it was what ours see."""
+    wished = _wished(lesson.instruction)
+    was_right = lesson.wished == wished
+    lesson.wished = wished
+    return was_right
 
 
 def _begun(session: Session, row: TurnRow, wish: str) -> LessonRow:

@@ -18,7 +18,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from learner.form.directions import Direction, Kind, opposes
+from learner.form.directions import Direction, Kind, forbidden_in, opposes
 from learner.judges.acts.wording import OWN_WORDING, TELLING
 from learner.judges.wishes import hint_of
 from learner.settings import group_of
@@ -106,7 +106,7 @@ def text_of(lesson: LessonRow, rule: str) -> str | None:
     standing = [each for each in wished if each.kind not in ("says", "says not")]
     if rule in TELLING and not standing:
         return None  # what this one answer should have said
-    if wished:
+    if wished and not forbidden_in(lesson.instruction):
         return " ".join(_WORDS[each.kind](each.value) for each in wished)
     known = lesson.instruction in OWN_WORDING.values()
     return lesson.instruction if known or rule not in TELLING else None
@@ -165,7 +165,7 @@ def consider(
             state="active",
             created_ms=row.created_ms,
         )
-    elif note.state == "active":
+    elif note.state == "active" and note.text == text:
         return
     note.text, note.version = text, None
     _change(session, note, "active", row.id)
@@ -231,9 +231,9 @@ def act_again(session: Session, note: NoteRow, rules: NoteRules, *, moment: str)
 
     moment: what names this change among others of the note
     """
-    others, wished = _active_beside(session, note), _wished(session, note)
+    others = _active_beside(session, note)
     complained = select(TurnRow.id).where(TurnRow.lesson == note.lesson).limit(1)
-    against = any(opposes(wished, _wished(session, other)) for other in others)
+    against = any(_are_against(session, note, other) for other in others)
     has_room = len(others) < rules.most and not against
     acts = has_room and session.exec(complained).first() is not None
     note.version = None
@@ -242,9 +242,8 @@ def act_again(session: Session, note: NoteRow, rules: NoteRules, *, moment: str)
 
 def _make_room(session: Session, note: NoteRow, rules: NoteRules) -> None:
     """Take away what contradicts a new note, and the oldest that are too many."""
-    wished = _wished(session, note)
     for place, other in enumerate(_active_beside(session, note)):
-        if place + 1 >= rules.most or opposes(wished, _wished(session, other)):
+        if place + 1 >= rules.most or _are_against(session, note, other):
             _change(session, other, "removed", note.id)
 
 
@@ -259,9 +258,21 @@ def _active_beside(session: Session, note: NoteRow) -> Sequence[NoteRow]:
     return session.exec(theirs.order_by(col(NoteRow.created_ms).desc(), NoteRow.id)).all()
 
 
-def _wished(session: Session, note: NoteRow) -> list[Direction]:
+def _are_against(session: Session, one: NoteRow, other: NoteRow) -> bool:
+    """Tell whether no reply can meet both, or one forbids what the other wishes."""
+    (wished, forbidden), (theirs, denied) = _told(session, one), _told(session, other)
+    return (
+        opposes(wished, theirs) or not denied.isdisjoint(wished) or not forbidden.isdisjoint(theirs)
+    )
+
+
+def _told(session: Session, note: NoteRow) -> tuple[list[Direction], frozenset[Direction]]:
+    """Return what a note wishes, and what it forbids besides."""
     lesson = session.get(LessonRow, note.lesson)
-    return [Direction(*each) for each in lesson.wished] if lesson is not None else []
+    if lesson is None:
+        return [], frozenset()
+    wished = [Direction(*each) for each in lesson.wished]
+    return wished, frozenset(forbidden_in(lesson.instruction))
 
 
 def _change(session: Session, row: NoteRow, state: NoteState, moment: str) -> None:
