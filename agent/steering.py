@@ -55,11 +55,20 @@ class Steering:
         return await self._go_back(self._follower.reset, who, reason, expected_seq)
 
     async def operate(
-        self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
+        self,
+        verb: Verb,
+        who: str,
+        reason: str,
+        expected_seq: int | None = None,
+        *,
+        completes: bool = True,
     ) -> Rollout:
         """Use a verb on the line or its trial: written down first, then followed by every agent.
 
-        raises: ConflictError, VerbRefusedError, NotAllowedError, LogUnavailableError
+        completes: whether the candidate may come to serve everybody by it, on the line as the log
+            has it, which may be ahead of what this agent follows
+        raises: ConflictError, VerbRefusedError, NotAllowedError, LogUnavailableError; LastStepError
+            where the candidate would serve everybody, and may not
         """
 
         def used() -> Rollout:
@@ -71,6 +80,7 @@ class Steering:
                 _audit(who, reason),
                 self._rollout,
                 expected_seq=expected_seq,
+                completes=completes,
             )
 
         change = await asyncio.to_thread(used)  # a log that hangs must not hold up a way back

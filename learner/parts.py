@@ -46,5 +46,6 @@ class Parts:
     tracer: Tracer = NO_TRACER
     renews: bool = True  # whether a used turn that is judged otherwise is fresh again
     seats: bool = True  # whether the turn that a generation waits for has a place in it
+    own_gold: bool = True  # whether each person's gold items are counted by themselves
     # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None

@@ -11,6 +11,7 @@ StreamsError
 ├── ConflictError               compare-and-swap lost: somebody changed it first
 ├── VerbRefusedError            a change that the line's state does not allow; names what it does
 ├── NotAllowedError             a change that this person may not make; says who may
+├── LastStepError             a change by which a candidate serves everybody, where none is meant
 ├── LeaseLostError              another process holds the lease; stop, write nothing
 ├── LedgerError                 a recipe that does not fit its parent, or a broken chain
 │   └── ProofError              a version that cannot be rebuilt as asked, or has other bits
@@ -73,6 +74,10 @@ class VerbRefusedError(StreamsError):
 
 class NotAllowedError(StreamsError):
     """A change of a line that the policy leaves to somebody else."""
+
+
+class LastStepError(StreamsError):
+    """A change by which a candidate would serve everybody, where no such change was meant."""
 
 
 class LeaseLostError(StreamsError):

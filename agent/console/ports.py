@@ -79,12 +79,19 @@ class Steering(Protocol):
         ...
 
     async def operate(
-        self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
+        self,
+        verb: Verb,
+        who: str,
+        reason: str,
+        expected_seq: int | None = None,
+        *,
+        completes: bool = True,
     ) -> Rollout:
         """Use a verb on the line or the candidate that is on trial, by way of the log.
 
         raises: ConflictError when somebody else changed the line first; VerbRefusedError;
-            NotAllowedError; LogUnavailableError
+            NotAllowedError; LogUnavailableError; LastStepError when the candidate would serve
+            everybody, and `completes` does not let it
         """
         ...
 

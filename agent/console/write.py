@@ -30,12 +30,13 @@ from agent.console.ports import Service
 from agent.errors import ForbiddenError, NotFoundError, NotNowError, SwapError, UnavailableError
 from streams.errors import (
     ConflictError,
+    LastStepError,
     LogUnavailableError,
     NotAllowedError,
     VerbRefusedError,
 )
 from streams.line.offer import OPERATORS
-from streams.records import Verb
+from streams.records import Rollout, Verb
 
 
 class Write:
@@ -101,12 +102,23 @@ class Write:
         verb = cast(Verb, request.match_info.get("verb") or request.path.rpartition("/")[2])
         asked = await read(request, ChangeRequest)
         operator = request[OPERATOR]
-        if verb == "skip-step" and self._is_last_step(request):
-            self._access.prove_step_up(request, operator)
-        try:
-            change = await self._service.steering.operate(
-                verb, operator.name, asked.reason, expected_seq=asked.expected_seq
+
+        async def used(*, completes: bool) -> Rollout:
+            return await self._service.steering.operate(
+                verb,
+                operator.name,
+                asked.reason,
+                expected_seq=asked.expected_seq,
+                completes=completes,
             )
+
+        try:
+            # the log alone knows which step is the last: what this agent follows may be behind it
+            try:
+                change = await used(completes=verb == "promote-full")
+            except LastStepError:
+                self._access.prove_step_up(request, operator)
+                change = await used(completes=True)
         except (ConflictError, VerbRefusedError) as cause:
             raise NotNowError(str(cause)) from cause
         except NotAllowedError as cause:
@@ -149,11 +161,6 @@ class Write:
         line = request.match_info["line"]
         if line not in self._service.status().serving():
             raise NotFoundError(f"this agent serves no line {line!r}", param="line")
-
-    def _is_last_step(self, request: web.Request) -> bool:
-        """Whether the next step of the trial is that everybody is served by the candidate."""
-        trial = self._service.status().serving()[request.match_info["line"]]["trial"]
-        return trial is not None and trial["step"] + 1 >= trial["steps"]
 
     async def _session(self, request: web.Request) -> web.Response:
         operator = request[OPERATOR]

@@ -30,6 +30,8 @@ RESTS: Final = "rests"
 RENEWS: Final = "renews"
 # The key that says that it kept a place for the turn that a generation waits for.
 SEATS: Final = "seats"
+# The key that says that it counted each person's record of what is known by itself.
+OWN_GOLD: Final = "own_gold"
 # The key for the mean of what no one outside the model said of the batch; null: nothing was said.
 REWARDS: Final = "rewards"
 MOST: Final = 4  # one turn each: more would cost what a generation does
@@ -64,6 +66,7 @@ def next_plan(
     obstacle: str | None = None,
     renews: bool = True,
     seats: bool = True,
+    own_gold: bool = True,
 ) -> GenerationRow | PlannerRow:
     """Plan the generation that is due now, or say what is waited for; the caller keeps the row.
 
@@ -71,9 +74,10 @@ def next_plan(
     obstacle: what else must come first, in words; None: nothing
     renews: False to plan as builds did to which a used turn was never fresh again
     seats: False to plan as builds did that kept no place for the turn that a generation waits for
+    own_gold: False to plan as builds did to which everybody's gold items were one list
     """
     turns = _turns(session, line, settings, base, now_ms, renews) if obstacle is None else []
-    known = _crowd(session, line.name, settings, turns, now_ms) if turns else NOBODY
+    known = _crowd(session, line.name, settings, turns, now_ms, own_gold) if turns else NOBODY
     conditions = conditions_of(settings, known)
     chosen = choose.choose(turns, conditions, now_ms=now_ms, seats=seats)
     if chosen:
@@ -123,14 +127,21 @@ def _turns(
 
 
 def _crowd(
-    session: Session, line: str, settings: LearnerSettings, turns: Sequence[JudgedTurn], now_ms: int
+    session: Session,
+    line: str,
+    settings: LearnerSettings,
+    turns: Sequence[JudgedTurn],
+    now_ms: int,
+    own_gold: bool,
 ) -> crowd.Crowd:
     """Read the people who may be heard; all of them are counted only where a statement waits."""
     names = {turn.principal for turn in turns}.union(*(turn.backing for turn in turns))
     asked = settings.wish_quorum and settings.quorum == 0 and settings.claim_share > 0
     claims = asked and not all(manner.is_manner(turn.verdict.hint) for turn in turns)
     gold = settings.gold_items and settings.principal_cap == 0 and bool(settings.verifiers)
-    return people.crowd_of(session, line, names, now_ms=now_ms, everybody=claims, gold=gold)
+    return people.crowd_of(
+        session, line, names, now_ms=now_ms, everybody=claims, gold=gold, own_gold=own_gold
+    )
 
 
 def _quorum(settings: LearnerSettings, active: int) -> int:
@@ -184,7 +195,7 @@ def next_row(
         key=generation_key(settings.seed, line.name, number, line.version),
         state=PLANNED,
         turn_ids=[],
-        horizon=horizon(session, line) | {RESTS: True, RENEWS: True, SEATS: True},
+        horizon=horizon(session, line) | {RESTS: True, RENEWS: True, SEATS: True, OWN_GOLD: True},
         settings=settings.model_dump(mode="json"),
         planned_ms=now_ms,
     )

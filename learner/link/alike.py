@@ -33,7 +33,7 @@ _NOTE: Final = re.compile(
     r"\s*(?:[\[(（【*_]{1,3}[^\[\]()（）【】\n]{2,40}[\])）】*_]{1,3}|[⏹■]\ufe0f?)\s*\Z"
 )
 # What stands for a reply that was left out: nothing but a note, or dots.
-_MARK: Final = re.compile(r"\s*(?:[\[(（【<*_]{1,3}[^\n]{0,60}[\])）】>*_]{1,3}|[.…]*)\s*\Z")
+_MARK: Final = re.compile(r"\s*+(?:[\[(（【<*_]{1,3}[^\n]{0,60}[\])）】>*_]{1,3}|[.…]*)\s*\Z")
 # Where a note may stand, from the end.
 _NOTE_CHARS: Final = 60
 _OPENING: Final = re.compile(r"<([a-z][\w-]{0,40})(?:\s[^<>]{0,200})?>", re.IGNORECASE)

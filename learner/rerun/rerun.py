@@ -31,7 +31,7 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.assembly import assemble
-from learner.batch.plan import RENEWS, SEATS
+from learner.batch.plan import OWN_GOLD, RENEWS, SEATS
 from learner.batch.window import UNTRIED
 from learner.loop import Learner
 from learner.parts import Parts
@@ -122,7 +122,8 @@ class _Run:
         self._notes = list(history.notes)
         self._settings: LearnerSettings | None = None
         # whether the build of the plan in hand did so
-        self._renews = self._seats = not history.plans
+        ways = ("renews", "seats", "own_gold")
+        self._ways: dict[str, Any] = dict.fromkeys(ways, not history.plans)
         self._untried = False  # whether the plan in hand was given up before it was tried
         self._learner: Learner | None = None
         self.recalled = 0
@@ -130,7 +131,11 @@ class _Run:
     def follow(self, plan: GenerationRow) -> None:
         """Come to the moment at which the first run made a plan, and do what is due then."""
         settings = settings_of(plan)
-        self._become(renews=RENEWS in plan.horizon, seats=SEATS in plan.horizon)
+        self._become(
+            renews=RENEWS in plan.horizon,
+            seats=SEATS in plan.horizon,
+            own_gold=OWN_GOLD in plan.horizon,
+        )
         self._rest(settings, before=plan.number)
         self._now_ms = plan.planned_ms
         self._know(plan.horizon, settings)
@@ -138,12 +143,12 @@ class _Run:
         self._step(settings, number=plan.number)
         self._untried = False
 
-    def _become(self, *, renews: bool, seats: bool) -> None:
+    def _become(self, **ways: bool) -> None:
         """Plan from now on as the build did that made the next plan."""
-        if (renews, seats) != (self._renews, self._seats) and self._learner is not None:
+        if ways != self._ways and self._learner is not None:
             self._learner.close()
             self._learner = None
-        self._renews, self._seats = renews, seats
+        self._ways = ways
 
     def finish(self) -> None:
         """Use what was read after the last plan, and do what is due."""
@@ -268,8 +273,7 @@ class _Run:
             clock=lambda: self._now_ms / 1000,
             wall=lambda: self._now_ms / 1000,
             recall=self._recall,
-            renews=self._renews,
-            seats=self._seats,
+            **self._ways,
             first=False,  # what is asked outside may answer otherwise now
         )
 

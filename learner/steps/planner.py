@@ -54,6 +54,7 @@ class Planner:
             found = corrective or next_plan(
                 session, line, settings, base=base, now_ms=now_ms, obstacle=obstacle,
                 renews=self._parts.renews, seats=self._parts.seats,
+                own_gold=self._parts.own_gold,
             )  # fmt: skip
             if isinstance(found, PlannerRow) and obstacle is None:
                 self._rests.see(session, line, now_ms=now_ms)

@@ -5,6 +5,9 @@ knows, without anybody's word. Praise of a wrong reply is a miss; praise of a ri
 complaint about a wrong one, are hits. A complaint about a right reply may be about its manner, and
 says nothing. Calls that break a tool's schema are no gold items: a person seldom sees them.
 
+Each person's are counted by themselves, and of those only what may be a hit or a miss: nobody's
+record is moved by how much somebody asks.
+
 Knows nothing of what follows for a voice (learner.trust.crowd).
 """
 
@@ -12,6 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from sqlalchemy import ColumnElement, exists, or_
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, select
 
@@ -21,29 +25,67 @@ from learner.trust.crowd import Record
 from streams.records import Judgement
 from streams.store.tables import JudgementRow, TurnRow
 
-# Of all people together, the newest are looked at.
+# Of each person, the newest are looked at; to older builds, of all people together.
 _MOST_ITEMS: Final = 1000
 # A verifier is as sure as this of answers and schemas that the settings know, and of nothing else.
 _KNOWN: Final = 1.0
 # By what people say something of a reply themselves.
 _THEIRS: Final = ("explicit", "lexical", "embedding")
+_COLUMNS: Final = load_only(TurnRow.id, TurnRow.line, TurnRow.version, TurnRow.principal)  # type: ignore[arg-type]
 
 
 def records_of(
-    session: Session, line: str, principals: Collection[str], *, since_ms: int
+    session: Session, line: str, principals: Collection[str], *, since_ms: int, own: bool = True
 ) -> dict[str, Record]:
-    """Read the hits and misses of some principals; those without any are left out."""
-    known = select(JudgementRow.turn_id).where(
-        JudgementRow.source == "verifier", JudgementRow.confidence >= _KNOWN
-    )
-    rows = session.exec(
+    """Read the hits and misses of some principals; those without any are left out.
+
+    own: False to count as builds did that looked at the newest gold items of all people together
+    """
+    names = sorted(set(principals))
+    if not own:
+        return _counted(session, _of_all(session, line, names, since_ms))
+    found: dict[str, Record] = {}
+    for name in names:
+        found |= _counted(session, _spoken_of(session, line, name, since_ms))
+    return found
+
+
+def _spoken_of(session: Session, line: str, name: str, since_ms: int) -> Sequence[TurnRow]:
+    """Read the newest gold items of a principal that may be hits or misses by what they said."""
+    of_turn, score = col(JudgementRow.turn_id) == TurnRow.id, col(JudgementRow.score)
+    theirs = of_turn, col(JudgementRow.source).in_(_THEIRS)
+    right = exists().where(of_turn, col(JudgementRow.source) == "verifier", score > 0)
+    praised, said = exists().where(*theirs, score > 0), exists().where(*theirs, score != 0)
+    return session.exec(
         select(TurnRow)
-        .options(load_only(TurnRow.id, TurnRow.line, TurnRow.version, TurnRow.principal))  # type: ignore[arg-type]
-        .where(TurnRow.line == line, col(TurnRow.principal).in_(set(principals)))
+        .options(_COLUMNS)
+        .where(TurnRow.principal == name, TurnRow.line == line, col(TurnRow.created_ms) >= since_ms)
+        .where(exists().where(of_turn, *_is_known()), said, or_(praised, ~right))
+        .order_by(col(TurnRow.created_ms).desc(), TurnRow.id)
+        .limit(_MOST_ITEMS)
+    ).all()
+
+
+def _of_all(
+    session: Session, line: str, names: Collection[str], since_ms: int
+) -> Sequence[TurnRow]:
+    """Read the newest gold items of some principals together, as older builds did."""
+    known = select(JudgementRow.turn_id).where(*_is_known())
+    return session.exec(
+        select(TurnRow)
+        .options(_COLUMNS)
+        .where(TurnRow.line == line, col(TurnRow.principal).in_(names))
         .where(col(TurnRow.created_ms) >= since_ms, col(TurnRow.id).in_(known))
         .order_by(col(TurnRow.created_ms).desc(), TurnRow.id)
         .limit(_MOST_ITEMS)
     ).all()
+
+
+def _is_known() -> tuple[ColumnElement[bool], ...]:
+    return col(JudgementRow.source) == "verifier", col(JudgementRow.confidence) >= _KNOWN
+
+
+def _counted(session: Session, rows: Sequence[TurnRow]) -> dict[str, Record]:
     given = judgements_of(session, rows)
     hits, misses = Counter[str](), Counter[str]()
     for row in rows:

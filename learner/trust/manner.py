@@ -26,10 +26,11 @@ _OF_MANNER: Final = frozenset().union(
     *(_WORDS[name] for name in ("beside", "of_replies", "german", "romance"))
 )
 _COUNT: Final = re.compile(r"\d{1,4}")
-# Chinese and Japanese have no spaces between words: what may be said is whole phrases.
+# Chinese and Japanese have no spaces between words: what may be said is whole phrases. None is two
+# others in a row, nor given back: what could be split in two ways would take for ever to refuse.
 _PHRASES: Final = re.compile(
     r"(?:请|只|簡潔に?|短く|短一点|更短|更长|长一点|更详细|詳しく|手短に|一句话|一文だけ|一文で|回答|答えて|用中文|用英文|"
-    r"日本語で|英語で|箇条書きで?|列表|分步骤|不要表情|絵文字なしで?|ください|で|[\s。、，！!,.])+"
+    r"日本語で|英語で|箇条書き|列表|分步骤|不要表情|絵文字なし|ください|で|[\s。、，！!,.])++"
 )
 
 

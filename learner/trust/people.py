@@ -25,12 +25,14 @@ def crowd_of(
     now_ms: int,
     everybody: bool = False,
     gold: bool = False,
+    own_gold: bool = True,
 ) -> Crowd:
     """Read the crowd of a line.
 
     principals: those who may be heard in the next generation
     everybody: count all others who count in full as well, where there are many; that reads more
     gold: read how often they were right where that is known; that reads more, too
+    own_gold: False to read it as builds did that looked at the newest of all people together
     """
     first = (
         select(TurnRow.created_ms)
@@ -49,12 +51,14 @@ def crowd_of(
         .group_by(TurnRow.principal)
     )
     days = {name: _days(first_ms, now_ms) for name, first_ms in session.exec(seen)}
+    since = since_ms(now_ms)
+    records = records_of(session, line, principals, since_ms=since, own=own_gold) if gold else {}
     return Crowd(
         active=active,
         days={name: days.get(name, float(LOOK_BACK_DAYS)) for name in sorted(set(principals))},
         oldest_days=oldest_days,
         settled=_num_settled(session, line, oldest_days, now_ms) if many else 0,
-        records=records_of(session, line, principals, since_ms=since_ms(now_ms)) if gold else {},
+        records=records,
     )
 
 

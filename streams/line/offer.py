@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from streams.errors import ConflictError, VerbRefusedError
+from streams.errors import ConflictError, LastStepError, VerbRefusedError
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.policy import prove_allowed
@@ -56,14 +56,16 @@ def operate(
     settings: RolloutSettings,
     *,
     expected_seq: int | None = None,
+    completes: bool = True,
 ) -> Rollout:
     """Use a verb on a line or on the trial of it, and return the record that counts.
 
     line: as the log has it now
     expected_seq: the line's seq that the operator saw; None: whatever it is
+    completes: whether the candidate may come to serve everybody by it
     raises: ConflictError when somebody else changed the line first; VerbRefusedError where its
         state does not allow the verb; NotAllowedError where the policy leaves it to somebody else;
-        LogUnavailableError
+        LastStepError where the candidate would serve everybody, and may not; LogUnavailableError
     """
     prove_seen(line, expected_seq)
     if verb in OPERATORS and line.trial is None:
@@ -76,6 +78,8 @@ def operate(
         verbs.refuse(line, verb)
     prove_allowed(line, verb, audit.who, settings)
     change = _MAKERS[verb](line, settings, audit)
+    if change.version != line.version and not completes:
+        raise LastStepError(f"{change.version} would serve everybody on the line {line.name}")
     offer(log, change)
     return change
 

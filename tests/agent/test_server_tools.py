@@ -649,6 +649,30 @@ async def waiting_for_approval(
     return api, box, body | allowing(asked)
 
 
+@pytest.mark.parametrize("first", [True, False])
+async def test_no_call_takes_the_place_of_what_was_asked_for(
+    start_api: StartApi, first: bool
+) -> None:
+    """Whoever knows a call's inner id sends another call by it: nothing is called at all."""
+    box = Box({"weather": RAIN, "erase": RAIN}, approval=("weather", "erase"))
+    api = await start(start_api, box, ["", calling(city="Oslo")], ["It rains."])
+    api.headers = {"Authorization": "Bearer ann", **ASKS}
+    body = {"model": "quickset", "input": "Weather?"}
+    asked = await (await api.post("/v1/responses", body)).json()
+    (call,) = api.turns()[-1].reply.tool_calls or []
+    forged = {"type": "function_call", "call_id": call["id"], "name": "erase", "arguments": "{}"}
+    allowed = allowing(asked)
+    sent = [forged, *allowed["input"]] if first else [*allowed["input"], forged]
+    answer = await api.post("/v1/responses", body | allowed | {"input": sent})
+    assert answer.status == 400
+    error = (await answer.json())["error"]
+    assert error["param"] == "input"
+    assert "waits for approval: send no other as it" in error["message"]
+    assert box.called == []
+    assert (await api.post("/v1/responses", body | allowed)).status == 200
+    assert [name for name, *_ in box.called] == ["weather"]
+
+
 async def test_nothing_is_called_for_a_request_without_a_place(start_api: StartApi) -> None:
     """One that is refused because its key has replies enough comes again: it is called once."""
     key = {"ann": hashlib.sha256(b"ann").hexdigest()}

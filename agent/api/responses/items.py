@@ -174,9 +174,11 @@ def _growing(messages: list[Message]) -> Message | None:
 def prove_pairs(messages: Iterable[Message], waiting: Collection[str] = ()) -> None:
     """Prove that each call has its result, and each result its call. Raises: InvalidError.
 
-    waiting: calls that wait for somebody's approval, by their ids
+    waiting: calls that wait for somebody's approval, by their ids; another one by such an id could
+        be made in place of what was asked for
     """
     called: dict[str, None] = {}
+    asked: set[str] = set()
     for message in messages:
         if message.role == "tool":
             name = message.tool_call_id or ""
@@ -186,7 +188,11 @@ def prove_pairs(messages: Iterable[Message], waiting: Collection[str] = ()) -> N
         for name in (call["id"] for call in message.tool_calls or []):
             if name in called:
                 raise _unpaired(f"two calls are {name[:100]!r}, and neither has its output yet")
-            if name not in waiting:
+            if name in asked:
+                raise _unpaired(f"the call {name[:100]!r} waits for approval: send no other as it")
+            if name in waiting:
+                asked.add(name)
+            else:
                 called[name] = None
     for name in called:
         raise _unpaired(f"no function_call_output follows the call {name[:100]!r}")

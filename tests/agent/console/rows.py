@@ -12,7 +12,7 @@ from agent.settings import AgentSettings
 from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
 from streams import chain
-from streams.errors import ConflictError, VerbRefusedError
+from streams.errors import ConflictError, LastStepError, VerbRefusedError
 from streams.records import Json, LearnOrder, Mask, Message, Recipe, Rollout, Sampling, Turn, Verb
 from streams.settings import RolloutSettings
 from streams.store.tables import (
@@ -160,13 +160,23 @@ class FakeService:
         )  # fmt: skip
 
     async def operate(
-        self, verb: Verb, who: str, reason: str, expected_seq: int | None = None
+        self,
+        verb: Verb,
+        who: str,
+        reason: str,
+        expected_seq: int | None = None,
+        *,
+        completes: bool = True,
     ) -> Rollout:
         """Use a verb, if the caller saw this state, or fail as told."""
         if self.refusal is not None:
             raise self.refusal
         if expected_seq not in (None, self.state["seq"]):
             raise ConflictError("the line main was changed meanwhile: look again")
+        trial = self.state["trial"] or {"step": 0, "steps": 2}
+        last = verb == "skip-step" and trial["step"] + 1 >= trial["steps"]
+        if (last or verb == "promote-full") and not completes:
+            raise LastStepError("everybody would be served by it")
         self.operated.append((verb, who, reason))
         self.state["seq"] += 1
         if verb == "abort":

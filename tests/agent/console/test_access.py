@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import inspect
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -15,6 +16,13 @@ from agent.console.access.guesses import MAX_FAILURES, WINDOW_S
 from agent.errors import BindError
 from agent.settings import AgentSettings, OperatorKey
 from streams.clock import passed
+from streams.line import verbs
+from streams.line.line import Line
+from streams.line.offer import decided, offer
+from streams.line.verbs import Audit
+from streams.log.sqlite import SqliteLog
+from streams.settings import RolloutSettings
+from tests.agent.conftest import StartApi
 from tests.agent.console.rows import FakeService
 
 Client = TestClient[web.Request, web.Application]
@@ -27,6 +35,7 @@ KEYED = AgentSettings(
 PROMOTE = "/operator/lines/main/trial/promote-full"
 ROLLBACK = "/operator/lines/main/rollback"
 WHY = {"reason": "rude"}
+STAGED = RolloutSettings(policy="staged")
 
 
 class Clock:
@@ -365,6 +374,39 @@ async def test_the_last_step_asks_for_the_key_again(
     assert (await keyed.post(path, json=WHY, headers=headers)).status == 403
     step_up = {STEP_UP_HEADER: "open sesame"}
     assert (await keyed.post(path, json=WHY, headers=headers | step_up)).status == 200
+
+
+async def test_many_steps_at_once_are_not_the_last_one(start_api: StartApi, tmp_path: Path) -> None:
+    """Without the key nobody is promoted, however far behind the log this agent is."""
+    hashed = hashlib.sha256(b"open sesame").hexdigest()
+    keys = {"anna": {"hash": hashed, "role": "operator"}}
+    log = SqliteLog(tmp_path / "log.db")
+    api = await start_api(rollout=STAGED, operator_keys=keys, log=log)
+    base, why = api.service.base, Audit.new("learner", "a candidate", 1)
+    offer(log, verbs.start(Line("main", (base,)), "new", why, share=STAGED.shares[0]))
+    client: Client = TestClient(TestServer(build_console(api.service, None)))
+    await client.start_server()
+    try:
+        await log_in(client)
+        headers = session_headers(client, await csrf(client))
+        path = "/operator/lines/main/trial/skip-step"
+        steps = [client.post(path, json=WHY, headers=headers) for _ in range(12)]
+        assert {answer.status for answer in await asyncio.gather(*steps)} <= {200, 403, 409}
+        while (answer := await client.post(path, json=WHY, headers=headers)).status == 200:
+            pass
+        assert (await answer.json())["error"]["code"] == "step_up"
+        line = decided(log, "main")
+        assert line is not None
+        assert line.version == base
+        assert line.trial is not None
+        assert line.trial.step + 1 == len(STAGED.steps)
+        step_up = headers | {STEP_UP_HEADER: "open sesame"}
+        assert (await client.post(path, json=WHY, headers=step_up)).status == 200
+        line = decided(log, "main")
+        assert line is not None
+        assert line.version == "new"
+    finally:
+        await client.close()
 
 
 async def test_a_programs_request_is_its_own_step_up(keyed: Client) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from learner.batch import standing, window
-from learner.batch.plan import RENEWS, REWARDS, SEATS, next_plan
+from learner.batch.plan import OWN_GOLD, RENEWS, REWARDS, SEATS, next_plan
 from learner.batch.window import UNTRIED
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings
@@ -346,3 +346,4 @@ def test_a_run_again_plans_as_an_older_build_did() -> None:
         assert isinstance(newer, GenerationRow)
         assert newer.horizon[RENEWS]
         assert newer.horizon[SEATS]
+        assert newer.horizon[OWN_GOLD]

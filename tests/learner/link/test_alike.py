@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.link.alike import LEFT_CHARS, comes_from, holds
+from learner.link.alike import LEFT_CHARS, comes_from, holds, is_mark
 from learner.link.letters import bare
 
 WORDS = st.lists(st.text("abcdefgz", min_size=2, max_size=8), min_size=6, max_size=12)
@@ -193,3 +193,11 @@ def test_hostile_text_takes_linear_time(hostile: str) -> None:
     comes_from(text, text + "y", cut=True)
     holds(text, text + "y")
     assert time.process_time() - begun < 10
+
+
+def test_a_reply_of_spaces_is_no_mark_at_once() -> None:
+    """However many there are before its one letter."""
+    start_s = time.thread_time()
+    assert not is_mark(" " * 200_000 + "x")
+    assert time.thread_time() - start_s < 1
+    assert all(map(is_mark, (" \n[omitted] \n", "  …  ", "  ")))

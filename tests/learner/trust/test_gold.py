@@ -1,14 +1,20 @@
 """Voices of people who praise what is known to be wrong, on real rows."""
 
+from typing import Any
+
 import pytest
 
+from learner.link.rows import row_of
 from learner.options.hearing import Verifier
 from learner.settings import LearnerSettings
 from learner.trust.crowd import Record, age_weight
+from learner.trust.gold import records_of
 from learner.trust.people import crowd_of
 from streams.store.tables import JudgementRow
 from tests.learner.batch.test_planner import Planner, planner
 from tests.learner.trust.test_people import NOW_MS, PATIENCE_MS, meet
+from tests.learner.turns import said, turn
+from tests.plans import plans
 
 KNOWN = LearnerSettings(verifiers=(Verifier(name="capital", asked="capital", answer="Abuja"),))
 
@@ -73,6 +79,45 @@ def test_a_miss_takes_nobody_from_a_quorum() -> None:
             here.judge("strong", name)
         here.until(here.now_ms + PATIENCE_MS)
         assert len(here.planned) == 1
+
+
+def flood(here: Planner, name: str, *, right: bool, complains: bool) -> None:
+    """Let somebody ask more often than is looked at, and say nothing, or what says nothing."""
+    with here.store.transaction() as session:
+        for number in range(1001):
+            id, at_ms = f"{name}-{number}", here.now_ms - number
+            made = turn(said("the capital?"), "x", id=id, principal=name, created_ms=at_ms)
+            session.add(row_of(made, sequence=10_000 + number, taken_ms=1))
+            given: dict[str, Any] = {
+                "turn_id": id,
+                "principal": name,
+                "evidence": "",
+                "created_ms": at_ms,
+            }
+            known = JudgementRow(
+                id=f"{id}v", source="verifier", score=1 if right else -1, confidence=1.0, **given
+            )
+            session.add(known)
+            if complains:
+                session.add(
+                    JudgementRow(id=id, source="explicit", score=-1, confidence=1.0, **given)
+                )
+
+
+@pytest.mark.parametrize(("right", "complains"), [(True, False), (False, False), (True, True)])
+def test_nobody_asks_misses_away(right: bool, complains: bool) -> None:
+    """Neither their own nor others', and all is found by indexes; older builds let them."""
+    with planner(settings=KNOWN, now_ms=NOW_MS) as here:
+        for name in ("ann", "bob"):
+            verify(here, here.judge("praise", name, at_ms=NOW_MS - 10_000), right=False)
+        flood(here, "ann", right=right, complains=complains)
+        with plans(here.store.engine) as noted:
+            found = records(here, "ann", "bob")
+        assert found == {"ann": Record(0, 1), "bob": Record(0, 1)}
+        assert noted.whole() == []
+        with here.store.reading() as session:
+            since_ms = NOW_MS - 20_000
+            assert records_of(session, "main", ["ann", "bob"], since_ms=since_ms, own=False) == {}
 
 
 def test_a_voice_is_its_age_where_nothing_is_known() -> None:

@@ -1,6 +1,7 @@
 """Which wishes are about the manner of answering, and which may state something of the world."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,30 @@ def test_a_manner_and_something_unknown_is_no_manner(manner: str, more: str) -> 
     """Whatever is hung on a manner must be one by itself."""
     word = "".join(filter(str.isalpha, more))
     assert is_manner(f"{manner} zq{word}zq") is False
+
+
+@pytest.mark.parametrize("phrase", [
+    "簡潔に", "短く", "更短", "一文だけ", "一文で", "日本語で", "箇条書きで", "箇条書き",
+    "絵文字なしで", "で", "ください", "列表", "。", " ", "、",
+])  # fmt: skip
+@pytest.mark.parametrize("end", ["x", "\x01", "箇", "一文"])
+def test_a_phrase_said_over_and_over_is_told_at_once(phrase: str, end: str) -> None:
+    """Of as long a wish as fits, whatever is wrong with its end; one key asks at every plan."""
+    start_s = time.thread_time()
+    assert not is_manner(phrase * (400 // len(phrase)) + end)
+    assert time.thread_time() - start_s < 1
+
+
+def test_phrases_may_be_hung_together() -> None:
+    """With what stands between them in Japanese, or without."""
+    for wish in (
+        "箇条書きで",
+        "箇条書きでください",
+        "絵文字なしで、短く",
+        "一文で、簡潔に。",
+        "箇条書き、絵文字なし",
+    ):
+        assert is_manner(wish)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 3))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.errors import ConflictError, NotAllowedError, VerbRefusedError
+from streams.errors import ConflictError, LastStepError, NotAllowedError, VerbRefusedError
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.offer import OPERATORS, decided, offer, operable, operate
@@ -49,6 +49,25 @@ def test_two_operators_at_once_one_counts_and_the_other_is_told(log: SqliteLog) 
     assert (trial.state, trial.share, trial.started_by) == ("running", 0.05, "ann")
     with pytest.raises(ConflictError, match="seq 2, not 1"):
         operate(log, now(log), "abort", by("bob"), STAGED, expected_seq=1)
+
+
+@pytest.mark.parametrize("verb", OPERATORS)
+def test_whoever_means_a_step_promotes_nobody(log: SqliteLog, verb: Verb) -> None:
+    """The line as the log has it tells which step is the last; nothing else is hindered."""
+    if verb not in ("start", "promote-full"):
+        operate(log, now(log), "start", by("ann"), STAGED)
+    if verb == "resume":
+        operate(log, now(log), "pause", by("ann"), STAGED)
+    if verb != "promote-full":
+        assert operate(log, now(log), verb, by("ann"), STAGED, completes=False).version == "base"
+    while verb == "skip-step" and (trial := now(log).trial) and trial.step + 1 < len(STAGED.steps):
+        operate(log, now(log), verb, by("ann"), STAGED, completes=False)
+    if verb in ("skip-step", "promote-full"):
+        seen = now(log)
+        with pytest.raises(LastStepError, match="new would serve everybody on the line main"):
+            operate(log, seen, verb, by("ann"), STAGED, completes=False)
+        assert now(log) == seen
+        assert operate(log, seen, verb, by("ann"), STAGED).version == "new"
 
 
 def test_a_verb_that_is_not_valid_now_names_those_that_are(log: SqliteLog) -> None:
