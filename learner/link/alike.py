@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from learner.link.letters import bare, letters, read, without_blocks
+from learner.link.letters import bare, letters, read, untagged, without_blocks
 from learner.link.normal import normal, spoken
 
 # So many letters of a whole text must be left when a client has trimmed it: less stands anywhere.
@@ -86,18 +86,18 @@ def holds(one: str, other: str) -> bool:
     """Tell whether one of two questions is the other with something around it.
 
     A short question must stand on a line of its own, perhaps behind a label: its letters are found
-    in any text. Blocks in tags are a client's, and may differ.
+    in any text. Blocks in tags are a client's, and may differ, unless the tag says it is asked.
 
     >>> holds("<env>a.py</env> Why?", "<env>b.py</env> Why?"), holds("ann: hi", "hi")
     (True, True)
-    >>> holds("What is this?", "hi")
-    False
+    >>> holds("What is this?", "hi"), holds("Do it: <task>Sing</task>", "Do it: <task>Rest</task>")
+    (False, False)
     """
     short, long = sorted((_GAP.sub("", one), _GAP.sub("", other)), key=lambda x: len(normal(x)))
     asked = normal(short)
     if asked and asked in normal(long) and (_size(asked) >= LEFT_CHARS or _on_a_line(asked, long)):
         return True
-    rests = bare(without_blocks(one, _OPENING)), bare(without_blocks(other, _OPENING))
+    rests = [bare(without_blocks(untagged(text), _OPENING)) for text in (one, other)]
     if rests[0] and rests[0] == rests[1]:
         return True
     return _differ_in_moments(one, other) or _made_of_one(one, other)

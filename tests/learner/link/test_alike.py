@@ -123,6 +123,14 @@ def test_another_reply_is_another(shown: str, whole: str) -> None:
     assert not comes_from(shown, whole, cut=False)
 
 
+# What clients put around what is asked.
+TAGS = [
+    (f"<{name}{id}>", f"</{name}>")
+    for name in ("task", "user_query", "userRequest", "current-message", "Question", "input")
+    for id in ("", ' id="1"')
+]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -131,6 +139,13 @@ def test_another_reply_is_another(shown: str, whole: str) -> None:
         ("please say hi", "hi"),
         ("<mail>A</mail>", "<mail>B</mail>"),
         ("Is it north? <mail>A</mail>", "Is it south? <mail>A</mail>"),
+        *(
+            (
+                f"Answer what is asked.\n{begin}\nWhy?\n{end}\n<env>12:00</env>",
+                f"Answer what is asked.\n{begin}\nHow?\n{end}\n<env>12:05</env>",
+            )
+            for begin, end in TAGS
+        ),
     ],
 )
 def test_another_question_is_another(one: str, other: str) -> None:
@@ -156,6 +171,15 @@ def test_what_clients_put_around_a_question_anew_changes_nothing(one: str, other
     assert not holds("At 12:00?", "Why at 12:00?".replace("Why", "Who"))
 
 
+@pytest.mark.parametrize(("begin", "end"), TAGS)
+def test_what_is_asked_in_tags_is_the_question(begin: str, end: str) -> None:
+    """Whatever a client tells beside it, in tags of another name."""
+    one, other = (f"<env>{n}</env>\n{begin}\nWhy?\n{end}\n<files>{n}</files>" for n in "ab")
+    assert holds(one, other)
+    assert holds(one, "<env>c</env> Why?")
+    assert holds(one, "Why?")
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -179,6 +203,8 @@ def test_what_clients_put_around_a_question_anew_changes_nothing(one: str, other
         "<p a=",
         "<a " + "=" * 800,
         "<a " + "x=" * 400,
+        "<task>",
+        "<user_user_",
         "【",
         "\nQuestion: ",
         "12:",

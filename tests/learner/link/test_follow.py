@@ -355,6 +355,23 @@ def test_what_nothing_tells_apart_is_not_linked_in_any_order(taken: Taken, order
     assert scores(taken) == []
 
 
+@pytest.mark.parametrize("tag", ["task", "user_query", "userRequest"])
+def test_what_is_asked_in_tags_tells_questions_apart(taken: Taken, tag: str) -> None:
+    """The same few words to two orders between the same tags: the one that was given is meant."""
+
+    def told(order: str, minute: int) -> Message:
+        about = f"<environment_details>\n12:{minute:02d}\n</environment_details>"
+        return user(f"Do what is asked.\n<{tag}>\n{order}\n</{tag}>\n{about}")
+
+    taken(turn([told("Run the tests", 0)], "Done.", id="runs"))
+    taken(after(told("Mend it", 5), reply("Done."), TOO_LONG, id="of another model", at=9_000))
+    assert taken.link("runs") == (None, None, None)
+    taken(turn([told("Mend it", 5)], "Done.", id="mends", created_ms=20_000))
+    taken(after(told("Mend it", 7), reply("Done."), TOO_LONG))
+    assert taken.link("mends") == ("next", "reply", "wrapped")
+    assert taken.link("runs") == (None, None, None)
+
+
 PAGES = ("Wheat has gluten.", "An oven is hot. It burns.")
 WRAPPINGS: dict[str, Callable[[str, str], str]] = {
     "pages in front": lambda asked, page: f"{page}\n\n{asked}",
