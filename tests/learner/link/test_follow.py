@@ -372,6 +372,19 @@ def test_what_is_asked_in_tags_tells_questions_apart(taken: Taken, tag: str) -> 
     assert taken.link("runs") == (None, None, None)
 
 
+def test_a_time_that_is_asked_for_is_no_stamp(taken: Taken) -> None:
+    """Another alarm is another question, whoever set it; when it was asked is none."""
+    taken(turn([user("Set the alarm at 7:00")], "Done.", id="first"))
+    taken(after(user("Set the alarm at 18:30"), reply("Done."), TOO_LONG, at=3_600_000, id="n1"))
+    assert taken.link("first") == (None, None, None)
+    taken(
+        turn([user("[12:00] Set the alarm at 8:15")], "Done.", id="stamped", created_ms=4_000_000)
+    )
+    moved = user("[12:07] Set the alarm at 8:15")
+    taken(after(moved, reply("Done."), TOO_LONG, at=5_000_000))
+    assert taken.link("stamped") == ("next", "reply", "wrapped")
+
+
 PAGES = ("Wheat has gluten.", "An oven is hot. It burns.")
 WRAPPINGS: dict[str, Callable[[str, str], str]] = {
     "pages in front": lambda asked, page: f"{page}\n\n{asked}",
