@@ -15,7 +15,7 @@ from sqlmodel import Session, col, or_, select
 
 from learner.link.conversation import Following, Tried
 from learner.link.layers import WITHIN_MS, Candidate, Texts
-from learner.link.pieces import calls_of, last_asked
+from learner.link.pieces import calls_of, last_asked, told
 from streams.records import Message, Turn
 from streams.store.states import CUT, OPEN, SPEAKING, UNSEEN
 from streams.store.tables import TurnRow
@@ -173,16 +173,7 @@ class Lookup:
         if not named:
             return {}
         wanted: Any = select(TurnRow.id, TurnRow.record).where(col(TurnRow.id).in_(named))
-        return {
-            id: Texts(
-                reply=str((record.get("reply") or {}).get("content") or ""),
-                asked=last_asked(
-                    [Message.model_validate(each) for each in record.get("messages") or []]
-                ),
-                calls=calls_of([Message.model_validate(record["reply"])]),
-            )
-            for id, record in self._session.execute(wanted)
-        }
+        return {id: _texts(record) for id, record in self._session.execute(wanted)}
 
     def _lately(self) -> Sequence[ColumnElement[bool]]:
         return (
@@ -198,6 +189,16 @@ class Lookup:
 def _was_seen() -> ColumnElement[bool]:
     """Leave out what nobody was shown, which no chain, reply or question leads to either."""
     return or_(col(TurnRow.reason).is_(None), col(TurnRow.reason) != UNSEEN)
+
+
+def _texts(record: dict[str, Any]) -> Texts:
+    messages = [Message.model_validate(each) for each in record.get("messages") or []]
+    reply = Message.model_validate(record["reply"])
+    return Texts(
+        reply=told(messages, reply, record.get("inner") or []),
+        asked=last_asked(messages),
+        calls=calls_of([reply]),
+    )
 
 
 def _known(row: Any) -> Known:
