@@ -6,7 +6,7 @@ linked to already: those before it were looked up then.
 Reads rows, writes nothing.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -31,6 +31,9 @@ from streams.records import Message, Turn
 ECHOES: Final = 8
 # A branch shares the chain of groups up to the reply that both go on from.
 _BRANCH: Final[Layer] = "talk"
+
+# Evidence that every message up to a reply is the same, or that the client names it.
+_WHOLE: Final[tuple[Layer, ...]] = ("named", "chain", "talk")
 
 # Why the last reply of a request was linked to no turn, although it seems to be one of ours.
 Unlinked = Literal["ambiguous", "unknown"]
@@ -87,7 +90,7 @@ class _Search:
     def _follow(self, echo: Echo, *, last: bool) -> bool:
         """Link an echo to its turn; False where the echoes before it need no look-up."""
         known, layers = self._look_up(echo, last=last)
-        found = ((layer, known[id].candidate) for id, layer in layers.items())
+        found = [(layer, known[id].candidate) for id, layer in self._meant(known, layers).items()]
         choice = choose(found, echo, self._asking, last=last)
         if choice.candidate is None:
             if choice.ambiguous:  # one of them may have come later than the request
@@ -101,6 +104,18 @@ class _Search:
         turn = known[link.turn_id]
         by_another = turn.following.kind == "reply" and turn.next_turn != self._request.id
         return not by_another or outweighs(link, turn.following)
+
+    def _meant(self, known: dict[str, Known], layers: dict[str, Layer]) -> dict[str, Layer]:
+        """Leave out what a later reply of the request is already, unless the whole history says so,
+        and a step of an answer where a later step of it was found by the same evidence: clients
+        that keep what was shown tell all steps as one reply."""
+        linked = {link.turn_id for link in self.found.links}
+        left = {id: by for id, by in layers.items() if by in _WHOLE or id not in linked}
+        return {
+            id: layer
+            for id, layer in left.items()
+            if all(left.get(step) != layer for step in _next_steps(id, known))
+        }
 
     def _take_back(
         self, known: dict[str, Known], found: Collection[str], *, but: str | None = None
@@ -224,6 +239,16 @@ class _Search:
             layer=layer,
             confidence=CONFIDENCE[layer],
         )
+
+
+def _next_steps(id: str, known: dict[str, Known]) -> Iterator[str]:
+    """Walk from a turn to those that go on from it before the user says anything."""
+    seen, asked_key = {id}, known[id].candidate.asked_key
+    while (after := known[id].next_turn) in known and after not in seen:
+        if known[after].candidate.asked_key != asked_key:
+            return
+        seen.add(after)
+        yield (id := after)
 
 
 def _said(messages: Sequence[Message]) -> tuple[Message, ...]:

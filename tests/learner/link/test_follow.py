@@ -14,7 +14,7 @@ from streams.records import Message, Turn
 from streams.store.tables import JudgementRow, TurnRow
 from tests.learner.link.behaviours import clock, wrapped
 from tests.learner.link.conftest import Taken
-from tests.learner.link.script import BREAD, reply, user
+from tests.learner.link.script import BREAD, call, reply, result, user
 from tests.learner.turns import said, turn
 
 ASKED = user("How do I bake bread?")
@@ -370,6 +370,33 @@ def test_what_is_asked_in_tags_tells_questions_apart(taken: Taken, tag: str) -> 
     taken(after(told("Mend it", 7), reply("Done."), TOO_LONG))
     assert taken.link("mends") == ("next", "reply", "wrapped")
     assert taken.link("runs") == (None, None, None)
+
+
+LOOK, RAIN = "I will look up what the weather is like.", "It rains in Rome, and will rain for days."
+DETAILS = '<details type="tool_calls" name="weather">\n<summary>Tool Executed</summary>\n</details>'
+
+
+@pytest.mark.parametrize(
+    "shown", [f"{LOOK}\n{DETAILS}\n{RAIN}", f"{LOOK}\n\n{RAIN}", f"{LOOK}\n\n{LOOK} {RAIN}"]
+)
+@pytest.mark.parametrize("name", [None, "s"])
+@pytest.mark.parametrize("silent", [False, True])
+def test_words_before_a_call_of_a_tool_do_not_hide_the_answer(
+    taken: Taken, shown: str, name: str | None, silent: bool
+) -> None:
+    """Clients that keep what was shown send them, the call and the answer back as one reply."""
+    asked = user("What is the weather in Rome?")
+    history, told = [asked], [call("weather", "{}", content=LOOK)]
+    if silent:
+        told.append(call("weather", '{"days": 2}', content=""))
+    for n, step in enumerate(told):
+        taken(turn(history, step, id=f"step {n}", session=name, created_ms=1_000 + n))
+        history = [*history, step, result("rain")]
+    taken(turn(history, RAIN, id="answer", session=name, created_ms=3_000))
+    taken(after(asked, reply(shown), TOO_LONG, session=name))
+    assert taken.link("answer") == ("next", "reply", "cut")
+    assert taken.link("step 0")[1:] == ("reply", "chain")
+    assert scores(taken) == [("answer", -1)]
 
 
 def test_a_time_that_is_asked_for_is_no_stamp(taken: Taken) -> None:

@@ -85,6 +85,16 @@ def test_words_beside_a_call_are_part_of_the_reply_for_clients(
     assert taken.link("answer-1000") == ("next", "reply", "talk" if moves else "chain")
 
 
+def test_words_beside_a_call_are_compared_where_the_client_cuts_the_reply(taken: Taken) -> None:
+    """What is left may end in them."""
+    beside = "I will look up what the weather is going to be like in Oslo. "
+    taken(*steps("Rain.", beside=beside, answer="It rains."))
+    back = Message(role="assistant", content=f"{beside[:40]}…")
+    said = [ASKED, back, Message(role="user", content="Too long. Shorter please.")]
+    taken(turn(said, "Rain.", id="next", created_ms=30_000))
+    assert taken.link("answer-1000") == ("next", "reply", "cut")
+
+
 def test_what_older_builds_kept_of_an_answer_still_links(taken: Taken) -> None:
     """Hashes without the words beside its call: by the whole conversation, and by its texts."""
     for name in ("a", "b"):
