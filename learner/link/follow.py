@@ -35,6 +35,8 @@ _BRANCH: Final[Layer] = "talk"
 # Evidence that every message up to a reply is the same, or that the client names it.
 _WHOLE: Final[tuple[Layer, ...]] = ("named", "chain", "talk")
 
+_Read = Callable[[], Sequence[Known]]
+
 # Why the last reply of a request was linked to no turn, although it seems to be one of ours.
 Unlinked = Literal["ambiguous", "unknown"]
 
@@ -128,14 +130,14 @@ class _Search:
         """Read what an echo may be, the surest first, until a layer finds something."""
         known = {each.candidate.id: each for each in self._of_session}
         layers: dict[str, Layer] = {}
-        for read in self._readings(echo, last=last):
+        for surer_follows, read in self._readings(echo, last=last):
             known |= {each.candidate.id: each for each in read()}
             layers = {
                 id: layer
                 for id, each in known.items()
                 if (layer := layer_by_hashes(echo, each.candidate, self._asking, last=last))
             }
-            if layers and not self._again:
+            if not self._again and _is_enough(layers, known, echo, surer_follows=surer_follows):
                 break
         if layers and not self._again:
             return known, layers
@@ -154,19 +156,21 @@ class _Search:
             if (layer := layer_by_texts(echo, each.candidate, texts[id], self._asking))
         }
 
-    def _readings(self, echo: Echo, *, last: bool) -> list[Callable[[], Sequence[Known]]]:
+    def _readings(self, echo: Echo, *, last: bool) -> list[tuple[bool, _Read]]:
+        """What to read, and whether surer evidence than a session's same words may come after it."""
         lookup, named = self._lookup, self._request.follows if last else None
-        readings: list[Callable[[], Sequence[Known]]] = []
+        readings: list[tuple[bool, _Read]] = []
         if named is not None:
-            readings.append(lambda: lookup.by_id(named))
-        readings += [lambda: lookup.by_key(echo.key), lambda: lookup.by_talk(echo.talk_key)]
+            readings.append((True, lambda: lookup.by_id(named)))
+        readings.append((True, lambda: lookup.by_key(echo.key)))
+        readings.append((False, lambda: lookup.by_talk(echo.talk_key)))
         reply_key, before_key = echo.reply_key, echo.before_key
         if reply_key is not None and before_key is not None:
-            readings.append(lambda: lookup.by_two_replies(reply_key, before_key))
+            readings.append((False, lambda: lookup.by_two_replies(reply_key, before_key)))
         if reply_key is not None:
-            readings.append(lambda: lookup.by_reply(reply_key))
+            readings.append((False, lambda: lookup.by_reply(reply_key)))
         if (asked_key := echo.asked_key) is not None:
-            readings.append(lambda: lookup.by_question(asked_key))
+            readings.append((False, lambda: lookup.by_question(asked_key)))
         return readings
 
     def _why_not(self, echo: Echo, known: dict[str, Known]) -> Unlinked | None:
@@ -239,6 +243,20 @@ class _Search:
             layer=layer,
             confidence=CONFIDENCE[layer],
         )
+
+
+def _is_enough(
+    layers: dict[str, Layer], known: dict[str, Known], echo: Echo, *, surer_follows: bool
+) -> bool:
+    """Return whether what was found needs no further reading.
+
+    The newest turns of a named session are known before anything is read: one that said the same
+    is not meant where an older one did, too, in the same conversation or to the same question.
+    """
+    if any(layer != "session" for layer in layers.values()):
+        return True
+    asked = (known[id].candidate.asked_key for id in layers)
+    return not surer_follows and echo.asked_key is not None and echo.asked_key in asked
 
 
 def _next_steps(id: str, known: dict[str, Known]) -> Iterator[str]:

@@ -372,6 +372,30 @@ def test_what_is_asked_in_tags_tells_questions_apart(taken: Taken, tag: str) -> 
     assert taken.link("runs") == (None, None, None)
 
 
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("equal", [False, True])
+def test_an_old_reply_of_a_long_named_session_is_found(
+    taken: Taken, moved: bool, equal: bool
+) -> None:
+    """Somebody goes back to it: the newest turns of the session gave the same words to others.
+
+    moved: the client has rewritten what stands before the question
+    equal: the newest was asked the same
+    """
+    history = list[Message]()
+    for n in range(20):
+        history.append(user("Water the plants." if n == 2 or (equal and n == 19) else f"Step {n}."))
+        told = "Done." if n in (2, 19) else f"That was number {n}."
+        at = 1_000 + n
+        taken(turn([clock(n), *history], told, id=f"t{n}", session="s", created_ms=at))
+        history.append(reply(told))
+    shown = history[4:6] if moved else history[:6]
+    taken(after(clock(40), *shown, TOO_LONG, session="s"))
+    meant = "t19" if moved and equal else "t2"
+    assert [id for id in ("t2", "t19") if taken.link(id)[0] == "next"] == [meant]
+    assert (meant, -1) in scores(taken)
+
+
 LOOK, RAIN = "I will look up what the weather is like.", "It rains in Rome, and will rain for days."
 DETAILS = '<details type="tool_calls" name="weather">\n<summary>Tool Executed</summary>\n</details>'
 
