@@ -7,7 +7,7 @@ Reads rows, writes nothing.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from sqlmodel import Session
@@ -19,8 +19,10 @@ from learner.link.layers import (
     Candidate,
     Layer,
     choose,
+    is_lately,
     layer_by_hashes,
     layer_by_texts,
+    newest,
 )
 from learner.link.lookup import Known, Lookup
 from learner.link.pieces import Echo, after_reply, echoes_of, pieces_of
@@ -94,6 +96,8 @@ class _Search:
         known, layers = self._look_up(echo, last=last)
         found = [(layer, known[id].candidate) for id, layer in self._meant(known, layers).items()]
         choice = choose(found, echo, self._asking, last=last)
+        if choice.ambiguous and choice.layer == "talk":
+            choice = replace(choice, candidate=self._one_of(choice.twins, known))
         if choice.candidate is None:
             if choice.ambiguous:  # one of them may have come later than the request
                 self._take_back(known, layers)
@@ -108,9 +112,12 @@ class _Search:
         return not by_another or outweighs(link, turn.following)
 
     def _meant(self, known: dict[str, Known], layers: dict[str, Layer]) -> dict[str, Layer]:
-        """Leave out what a later reply of the request is already, unless the whole history says so,
-        and a step of an answer where a later step of it was found by the same evidence: clients
-        that keep what was shown tell all steps as one reply."""
+        """Leave out turns that may be, but are not, where others are.
+
+        Those that a later reply of the request is, unless the whole history says otherwise; and a
+        step of an answer where a later one was found by the same evidence: clients that keep what
+        was shown tell all steps as one reply, and what follows is said of the last.
+        """
         linked = {link.turn_id for link in self.found.links}
         left = {id: by for id, by in layers.items() if by in _WHOLE or id not in linked}
         return {
@@ -118,6 +125,32 @@ class _Search:
             for id, layer in left.items()
             if all(left.get(step) != layer for step in _next_steps(id, known))
         }
+
+    def _one_of(self, twins: Sequence[Candidate], known: dict[str, Known]) -> Candidate | None:
+        """Return which of some turns that asked and said the same is meant; None: any may be.
+
+        In the session that the client has named, the newest stands for all. Else old ones, those
+        that did not arrive and those that something else follows are not meant where others are.
+        """
+        asking = self._asking
+        if asking.named and all(twin.session == asking.session for twin in twins):
+            return newest(twins, asking.created_ms)
+        lost = self._lookup.lost([twin.id for twin in twins])
+        for out in (
+            {twin.id for twin in twins if not is_lately(twin, asking)},
+            lost,
+            {twin.id for twin in twins if self._is_followed(known[twin.id])},
+        ):
+            twins = [twin for twin in twins if twin.id not in out] or twins
+        alike = len({twin.key for twin in twins}) == 1
+        return newest(twins, asking.created_ms) if alike else None
+
+    def _is_followed(self, turn: Known) -> bool:
+        """Return whether a turn was followed earlier, in another conversation."""
+        ours = {self._request.id, *(link.turn_id for link in self.found.links)}
+        followed_ms = turn.following.created_ms
+        earlier = followed_ms is not None and followed_ms < self._request.created_ms
+        return earlier and turn.next_turn not in ours
 
     def _take_back(
         self, known: dict[str, Known], found: Collection[str], *, but: str | None = None
@@ -157,7 +190,7 @@ class _Search:
         }
 
     def _readings(self, echo: Echo, *, last: bool) -> list[tuple[bool, _Read]]:
-        """What to read, and whether surer evidence than a session's same words may come after it."""
+        """What to read, and whether surer evidence than a session's words may come after it."""
         lookup, named = self._lookup, self._request.follows if last else None
         readings: list[tuple[bool, _Read]] = []
         if named is not None:

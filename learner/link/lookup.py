@@ -156,13 +156,20 @@ class Lookup:
                 turn_id=id,
                 session=session,
                 created_ms=created_ms,
-                arrived=record["finish_reason"] != "cancelled"
-                and record.get("delivered") is not False,
+                arrived=_arrived(record),
                 body_key=record.get("body_key"),
                 idempotency_key=record.get("idempotency_key"),
             )
             for id, session, created_ms, record in self._session.execute(query)
         ]
+
+    def lost(self, ids: Iterable[str]) -> set[str]:
+        """Tell which of some turns' replies did not arrive whole. Read whole, as texts are."""
+        named = list(ids)
+        if not named:
+            return set()
+        wanted: Any = select(TurnRow.id, TurnRow.record).where(col(TurnRow.id).in_(named))
+        return {id for id, record in self._session.execute(wanted) if not _arrived(record)}
 
     def texts(self, ids: Iterable[str]) -> dict[str, Texts]:
         """Read what some turns say.
@@ -189,6 +196,10 @@ class Lookup:
 def _was_seen() -> ColumnElement[bool]:
     """Leave out what nobody was shown, which no chain, reply or question leads to either."""
     return or_(col(TurnRow.reason).is_(None), col(TurnRow.reason) != UNSEEN)
+
+
+def _arrived(record: dict[str, Any]) -> bool:
+    return record["finish_reason"] != "cancelled" and record.get("delivered") is not False
 
 
 def _texts(record: dict[str, Any]) -> Texts:

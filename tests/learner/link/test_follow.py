@@ -114,6 +114,79 @@ def test_two_that_nothing_tells_apart_are_not_linked(taken: Taken) -> None:
     assert scores(taken) == []
 
 
+DAY_MS = 24 * 60 * 60 * 1000
+LIGHT, DONE = user("Turn on the light."), "Done."
+
+
+def lit(n: int, at: int, **options: Any) -> Turn:
+    """A short order, given under a clock that moves."""
+    return turn([clock(n), LIGHT], DONE, id=f"t{n}", created_ms=at, **options)
+
+
+OUT: dict[str, list[Turn]] = {  # what is there beside t1, which is meant
+    "old": [lit(0, 1_000)],
+    "old, and it did not arrive": [lit(0, 1_000, delivered=False)],
+    "it did not arrive": [lit(0, 2 * DAY_MS - 1_000, delivered=False)],
+    "it was cut": [lit(0, 2 * DAY_MS - 1_000, finish_reason="cancelled")],
+    "something else follows it": [
+        lit(0, 2 * DAY_MS - 9_000),
+        after(clock(0), LIGHT, reply(DONE), user("And the fan."), at=2 * DAY_MS - 5_000, id="o"),
+    ],
+    "old, and something else follows it": [
+        lit(0, 1_000), after(clock(0), LIGHT, reply(DONE), user("And the fan."), at=5_000, id="o"),
+    ],
+    "more of them": [
+        lit(0, 1_000),
+        lit(2, 2 * DAY_MS - 9_000, delivered=False),
+        lit(3, 2 * DAY_MS - 8_000),
+        after(clock(3), LIGHT, reply(DONE), user("And the fan."), at=2 * DAY_MS - 5_000, id="o"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("out", OUT)
+def test_of_equal_orders_one_that_is_out_of_the_question_blocks_no_other(
+    taken: Taken, out: str
+) -> None:
+    """Short commands are given again and again: a complaint is about the fresh one."""
+    taken(*OUT[out], lit(1, 2 * DAY_MS), after(clock(9), LIGHT, reply(DONE), TOO_LONG,
+          at=2 * DAY_MS + 5_000))  # fmt: skip
+    assert taken.link("t1") == ("next", "reply", "talk")
+    assert ("t1", -1) in scores(taken)
+    assert [score for id, score in scores(taken) if id != "t1" and score < 0] == []
+
+
+@pytest.mark.parametrize("out", ["old", "followed", "lost"])
+def test_of_orders_that_are_all_out_of_the_question_none_is_meant(taken: Taken, out: str) -> None:
+    """What is as unlikely as the others is told apart by nothing."""
+    lost = {"delivered": False} if out == "lost" else {}
+    for n in (1, 2):
+        taken(lit(n, 1_000 * n, **lost))
+        if out == "followed":
+            fan = user("And the fan.")
+            taken(after(clock(n), LIGHT, reply(DONE), fan, at=1_000 * n + 500, id=f"after {n}"))
+    linked = [taken.link(f"t{n}") for n in (1, 2)]
+    at = 2 * DAY_MS if out == "old" else 30_000
+    taken(after(clock(9), LIGHT, reply(DONE), TOO_LONG, at=at))
+    assert [taken.link(f"t{n}") for n in (1, 2)] == linked
+    assert taken.row("next").unlinked == "ambiguous"
+
+
+def test_a_reply_that_was_given_anew_in_the_same_words_stands_for_both(taken: Taken) -> None:
+    """In the session that the client names; in another one nothing says which is meant."""
+    for name, session in (("a", "s"), ("b", None)):
+        turns = [lit(n, 1_000 * n, principal=name, session=session) for n in (1, 2)]
+        taken(*(each.model_copy(update={"id": f"{name}{each.id}"}) for each in turns))
+        request = [clock(3), LIGHT, reply(DONE), TOO_LONG]
+        taken(after(*request, id=f"{name} next", principal=name, session=session))
+    assert [taken.link(id)[0] for id in ("at1", "at2", "bt1", "bt2")] == [
+        None,
+        "a next",
+        None,
+        None,
+    ]
+
+
 def test_the_reply_before_tells_two_apart(taken: Taken) -> None:
     """The same thanks in two conversations: what was said before decides."""
     thanks, welcome = user("Thanks."), "You're welcome."
