@@ -35,6 +35,7 @@ from typing import Final, Literal
 
 from learner.link.alike import comes_from, holds
 from learner.link.anew import asked_anew
+from learner.link.letters import bare
 from learner.link.normal import normal, spoken
 from learner.link.pieces import Echo, is_same_call
 
@@ -75,6 +76,7 @@ class Texts:
     reply: str
     asked: str
     calls: tuple[str, ...] = ()  # of tools, comparable (learner.link.pieces)
+    before: str = ""  # what stood beside earlier calls in answer to the same words
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ def _is_made_of(echo: Echo, turn: Candidate, texts: Texts) -> bool:
         return said and all(
             any(is_same_call(shown, made) for made in texts.calls) for shown in set(echo.calls)
         )
+    if texts.before and bare(echo.reply) == bare(f"{texts.before}\n{texts.reply}"):
+        return True
     whole = normal(spoken(texts.reply))
     if len(echo.parts) > 1 and whole and whole in map(normal, map(spoken, echo.parts)):
         return True

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, or_, select
 
 from learner.link.conversation import Following, Tried
 from learner.link.layers import WITHIN_MS, Candidate, Texts
-from learner.link.pieces import calls_of, last_asked, told
+from learner.link.pieces import calls_of, last_asked, steps_before, told
 from streams.records import Message, Turn
 from streams.store.states import CUT, OPEN, SPEAKING, UNSEEN
 from streams.store.tables import TurnRow
@@ -204,11 +204,12 @@ def _arrived(record: dict[str, Any]) -> bool:
 
 def _texts(record: dict[str, Any]) -> Texts:
     messages = [Message.model_validate(each) for each in record.get("messages") or []]
-    reply = Message.model_validate(record["reply"])
+    reply, inner = Message.model_validate(record["reply"]), record.get("inner") or []
     return Texts(
-        reply=told(messages, reply, record.get("inner") or []),
+        reply=told(messages, reply, inner),
         asked=last_asked(messages),
         calls=calls_of([reply]),
+        before=steps_before(messages, inner),
     )
 
 

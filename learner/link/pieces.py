@@ -118,6 +118,20 @@ def told(messages: Sequence[Message], reply: Message, inner: Collection[int]) ->
     return "".join(message.content or "" for message in [*steps, reply])
 
 
+def steps_before(messages: Sequence[Message], inner: Collection[int]) -> str:
+    """Return what a request shows of its own answer: the words beside calls that the client made.
+
+    inner: as for `told`, which has what stands there
+    """
+    said: list[str] = []
+    for place, message in enumerate(messages):
+        if message.role == "user":
+            said.clear()
+        elif message.role == "assistant" and message.content and place not in inner:
+            said.append(message.content)
+    return "\n".join(said)
+
+
 def _shown(messages: Sequence[Message], inner: Collection[int]) -> Iterator[Message]:
     for place, message in enumerate(messages):
         if place not in inner:

@@ -496,6 +496,18 @@ def test_words_before_a_call_of_a_tool_do_not_hide_the_answer(
     assert scores(taken) == [("answer", -1)]
 
 
+@pytest.mark.parametrize("between", ["", " ", "\n\n"])
+def test_short_words_before_a_call_are_part_of_what_was_shown(taken: Taken, between: str) -> None:
+    """Also where a client joins them to a short answer; but not to another one."""
+    asked, told = user("Rain in Rome?"), call("weather", "{}", content="Let me look.")
+    taken(turn([asked], told, id="call"))
+    taken(turn([asked, told, result("rain")], "Yes, all day.", id="answer", created_ms=2_000))
+    for name, answer in (("other", "No."), ("next", "Yes, all day.")):
+        taken(after(asked, reply(f"Let me look.{between}{answer}"), TOO_LONG, id=name))
+    assert taken.link("answer") == ("next", "reply", "cut")
+    assert taken.link("call")[0] == "answer"
+
+
 def test_a_time_that_is_asked_for_is_no_stamp(taken: Taken) -> None:
     """Another alarm is another question, whoever set it; when it was asked is none."""
     taken(turn([user("Set the alarm at 7:00")], "Done.", id="first"))
