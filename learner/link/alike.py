@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from learner.link.letters import bare, letters, read, without_blocks
+from learner.link.letters import bare, letters, read, untagged, without_blocks
 from learner.link.normal import normal, spoken
 
 # So many letters of a whole text must be left when a client has trimmed it: less stands anywhere.
@@ -43,9 +43,44 @@ _BEHIND: Final = tuple("<[(")
 # The same of a reply: a name, and no sentence.
 _NAME: Final = re.compile(r"\W{0,3}\w[\w -]{0,40}\W{0,2}[:：>\])】]\W{0,3}")
 # A day or a moment, which clients put around questions, and around old ones anew.
-_MOMENT: Final = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)?"
-    r"|\b\d{1,2}:\d\d(?::\d\d)?|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b1[6-9]\d{8}(?:\d{3})?\b"
+_TIME: Final = (
+    r"(?:\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)?"
+    r"|\b\d{1,2}:\d\d(?::\d\d)?|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b1[6-9]\d{8}(?:\d{3})?\b)"
+)
+_MOMENT: Final = re.compile(_TIME)
+_TIMES: Final = rf"{_TIME}(?:,?\s{{1,2}}(?:at\s)?{_TIME})?"
+# One as a program writes it, to the second; people ask for no such.
+_EXACT: Final = (
+    r"(?:\d{4}-\d\d-\d\d(?:T\d\d:\d\d|\s\d\d:\d\d:\d\d)[\d:.Z+-]{0,20}|\b1[6-9]\d{8}(?:\d{3})?\b)"
+)
+_IN_BRACKETS: Final = rf"[^\[\](){{}}\n]{{0,40}}?{_TIME}[^\[\](){{}}\n]{{0,40}}"
+_WHO: Final = r"[\w .'@-]{1,40}"
+_ENDS: Final = r"(?:^|(?<=[.!?…。？！]))\s{0,4}"
+# What stands before one that tells when something was asked.
+_LABEL: Final = (
+    r"(?:(?:current|local|server|system|utc)[ _-]?(?:date|day|time)(?:[ _]?(?:and|&|/)[ _]?time)?"
+    r"|date[ _]?(?:and|&|/)?[ _]?time|time[ _]?stamp|aktuelle[sr]? (?:datum|uhrzeit|zeit)"
+    r"|(?:fecha|hora|heure|date|data|ora) (?:actual|actuelle|atual|attuale)"
+    r"|当前时间|当前日期|現在時刻"
+    r"|(?<!\w )(?:now|today|jetzt|heute|ahora|hoy|maintenant|agora|hoje|adesso|oggi|现在|現在))"
+)
+# Where a moment tells when something was asked, and is no part of it: at the edge of a line in
+# brackets, behind a label, before who said it, or alone. "Wake me at 7:00" asks for one.
+_STAMP: Final = re.compile(
+    "|".join(
+        (
+            rf"^[^\w\n]{{0,4}}?[\[(（【]{_IN_BRACKETS}[\])）】]",
+            rf"^{_WHO}[\[(（]{_IN_BRACKETS}[\])）]\s?[:：]",
+            rf"[\[【]{_IN_BRACKETS}[\]】]\s*$",
+            rf"{_ENDS}[(（]{_IN_BRACKETS}[)）]\s*$",
+            rf"{_LABEL}[\"'*_]{{0,3}}\s?(?:[:=：]|is|ist|es|est|è|é)[\"'*_\s]{{0,4}}"
+            rf"(?:[^\W\d]{{2,12}}\.?,?\s{{1,2}}){{0,2}}{_TIMES}",
+            rf"^\s{{0,4}}{_TIMES}\s{{1,3}}(?:[-–—|]\s{{1,3}}{_WHO}[:：]|<{_WHO}>)\s",
+            rf"^\s{{0,4}}{_EXACT}",
+            rf"{_ENDS}{_EXACT}\s*$",
+        )
+    ),
+    re.IGNORECASE | re.MULTILINE,
 )
 # Where a prompt that was made of a question has it: behind "Question:", or below such a heading.
 _QUESTION: Final = re.compile(
@@ -86,18 +121,18 @@ def holds(one: str, other: str) -> bool:
     """Tell whether one of two questions is the other with something around it.
 
     A short question must stand on a line of its own, perhaps behind a label: its letters are found
-    in any text. Blocks in tags are a client's, and may differ.
+    in any text. Blocks in tags are a client's, and may differ, unless the tag says it is asked.
 
     >>> holds("<env>a.py</env> Why?", "<env>b.py</env> Why?"), holds("ann: hi", "hi")
     (True, True)
-    >>> holds("What is this?", "hi")
-    False
+    >>> holds("What is this?", "hi"), holds("Do it: <task>Sing</task>", "Do it: <task>Rest</task>")
+    (False, False)
     """
     short, long = sorted((_GAP.sub("", one), _GAP.sub("", other)), key=lambda x: len(normal(x)))
     asked = normal(short)
     if asked and asked in normal(long) and (_size(asked) >= LEFT_CHARS or _on_a_line(asked, long)):
         return True
-    rests = bare(without_blocks(one, _OPENING)), bare(without_blocks(other, _OPENING))
+    rests = [bare(without_blocks(untagged(text), _OPENING)) for text in (one, other)]
     if rests[0] and rests[0] == rests[1]:
         return True
     return _differ_in_moments(one, other) or _made_of_one(one, other)
@@ -156,11 +191,18 @@ def _on_a_line(asked: str, text: str) -> bool:
 
 
 def _differ_in_moments(one: str, other: str) -> bool:
-    """Tell whether two questions are the same but for the moments that stand in both."""
+    """Tell whether two questions are the same but for when they were asked, which both say."""
     if not (_MOMENT.search(one) and _MOMENT.search(other)):
         return False
-    rests = bare(_MOMENT.sub("", one)), bare(_MOMENT.sub("", other))
-    return bool(rests[0]) and rests[0] == rests[1]
+    rests = _without_stamps(one), _without_stamps(other)
+    if rests[0] == one or rests[1] == other:
+        return False
+    asked = bare(rests[0]), bare(rests[1])
+    return bool(asked[0]) and asked[0] == asked[1]
+
+
+def _without_stamps(text: str) -> str:
+    return _STAMP.sub(lambda stamp: _MOMENT.sub("", stamp[0]), text)
 
 
 def _made_of_one(one: str, other: str) -> bool:

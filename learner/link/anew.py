@@ -3,8 +3,8 @@
 What was retrieved for a question moves from request to request, and many clients put it around the
 old questions anew, with no tag or label that says where the question begins. The question itself
 stays: it is the last that is asked in both texts, or their first sentence, or, where nothing is
-asked, their last line. A template's own words stay as well, and many replies are short; so the
-less a reply says, the more of the question must be shared.
+asked, their last line, unless that closes a client's tag. A template's own words stay as well, and
+many replies are short; so the less a reply says, the more of the question must be shared.
 
 Knows nothing of turns; whether two turns are meant alike is learner.link.layers' to see.
 """
@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from learner.link.letters import untagged
 from learner.link.normal import normal
 
 # So many letters of a question tell it from others; characters of Chinese and Japanese count twice.
@@ -26,6 +27,8 @@ _EASTERN: Final = "\u2e80"
 READ_CHARS: Final = 16_384
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|(?<=[。？！])|\n+")
 _ASKS: Final = ("?", "？")
+# Of tags around what a client tells: its last line is no person's.
+_CLOSES: Final = re.compile(r"</[\w-]{1,40}>\Z")
 
 
 def asked_anew(one: str, other: str, *, said_chars: int) -> bool:
@@ -50,8 +53,10 @@ def asked_anew(one: str, other: str, *, said_chars: int) -> bool:
             on_lines = all(_is_a_line(shared, text) for text in (one, other))
             return _size(shared) >= ASKED_CHARS or (on_lines and said_chars >= SAID_CHARS)
         return False
-    ends = {text[-1] for text in texts}
-    return len(ends) == 1 and said_chars >= TOLD_CHARS and _size(ends.pop()) >= ASKED_CHARS
+    end, other_end = (text[-1] for text in texts)
+    if end != other_end or _CLOSES.search(end):
+        return False
+    return said_chars >= TOLD_CHARS and _size(end) >= ASKED_CHARS
 
 
 def _sentences(text: str) -> list[str]:
@@ -67,9 +72,9 @@ def _lines(text: str) -> Iterable[str]:
 
 
 def _read(text: str) -> str:
-    if len(text) <= 2 * READ_CHARS:
-        return text
-    return f"{text[:READ_CHARS]}\n{text[-READ_CHARS:]}"
+    if len(text) > 2 * READ_CHARS:
+        text = f"{text[:READ_CHARS]}\n{text[-READ_CHARS:]}"
+    return untagged(text)
 
 
 def _size(text: str) -> int:

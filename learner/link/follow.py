@@ -6,8 +6,8 @@ linked to already: those before it were looked up then.
 Reads rows, writes nothing.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from sqlmodel import Session
@@ -19,8 +19,10 @@ from learner.link.layers import (
     Candidate,
     Layer,
     choose,
+    is_lately,
     layer_by_hashes,
     layer_by_texts,
+    newest,
 )
 from learner.link.lookup import Known, Lookup
 from learner.link.pieces import Echo, after_reply, echoes_of, pieces_of
@@ -31,6 +33,11 @@ from streams.records import Message, Turn
 ECHOES: Final = 8
 # A branch shares the chain of groups up to the reply that both go on from.
 _BRANCH: Final[Layer] = "talk"
+
+# Evidence that every message up to a reply is the same, or that the client names it.
+_WHOLE: Final[tuple[Layer, ...]] = ("named", "chain", "talk")
+
+_Read = Callable[[], Sequence[Known]]
 
 # Why the last reply of a request was linked to no turn, although it seems to be one of ours.
 Unlinked = Literal["ambiguous", "unknown"]
@@ -87,8 +94,10 @@ class _Search:
     def _follow(self, echo: Echo, *, last: bool) -> bool:
         """Link an echo to its turn; False where the echoes before it need no look-up."""
         known, layers = self._look_up(echo, last=last)
-        found = ((layer, known[id].candidate) for id, layer in layers.items())
+        found = [(layer, known[id].candidate) for id, layer in self._meant(known, layers).items()]
         choice = choose(found, echo, self._asking, last=last)
+        if choice.ambiguous and choice.layer == "talk":
+            choice = replace(choice, candidate=self._one_of(choice.twins, known))
         if choice.candidate is None:
             if choice.ambiguous:  # one of them may have come later than the request
                 self._take_back(known, layers)
@@ -102,6 +111,47 @@ class _Search:
         by_another = turn.following.kind == "reply" and turn.next_turn != self._request.id
         return not by_another or outweighs(link, turn.following)
 
+    def _meant(self, known: dict[str, Known], layers: dict[str, Layer]) -> dict[str, Layer]:
+        """Leave out turns that may be, but are not, where others are.
+
+        Those that a later reply of the request is, unless the whole history says otherwise; and a
+        step of an answer where a later one was found by the same evidence: clients that keep what
+        was shown tell all steps as one reply, and what follows is said of the last.
+        """
+        linked = {link.turn_id for link in self.found.links}
+        left = {id: by for id, by in layers.items() if by in _WHOLE or id not in linked}
+        return {
+            id: layer
+            for id, layer in left.items()
+            if all(left.get(step) != layer for step in _next_steps(id, known))
+        }
+
+    def _one_of(self, twins: Sequence[Candidate], known: dict[str, Known]) -> Candidate | None:
+        """Return which of some turns that asked and said the same is meant; None: any may be.
+
+        In the session that the client has named, the newest stands for all. Else old ones, those
+        that did not arrive and those that something else follows are not meant where others are.
+        """
+        asking = self._asking
+        if asking.named and all(twin.session == asking.session for twin in twins):
+            return newest(twins, asking.created_ms)
+        lost = self._lookup.lost([twin.id for twin in twins])
+        for out in (
+            {twin.id for twin in twins if not is_lately(twin, asking)},
+            lost,
+            {twin.id for twin in twins if self._is_followed(known[twin.id])},
+        ):
+            twins = [twin for twin in twins if twin.id not in out] or twins
+        alike = len({twin.key for twin in twins}) == 1
+        return newest(twins, asking.created_ms) if alike else None
+
+    def _is_followed(self, turn: Known) -> bool:
+        """Return whether a turn was followed earlier, in another conversation."""
+        ours = {self._request.id, *(link.turn_id for link in self.found.links)}
+        followed_ms = turn.following.created_ms
+        earlier = followed_ms is not None and followed_ms < self._request.created_ms
+        return earlier and turn.next_turn not in ours
+
     def _take_back(
         self, known: dict[str, Known], found: Collection[str], *, but: str | None = None
     ) -> None:
@@ -113,14 +163,14 @@ class _Search:
         """Read what an echo may be, the surest first, until a layer finds something."""
         known = {each.candidate.id: each for each in self._of_session}
         layers: dict[str, Layer] = {}
-        for read in self._readings(echo, last=last):
+        for surer_follows, read in self._readings(echo, last=last):
             known |= {each.candidate.id: each for each in read()}
             layers = {
                 id: layer
                 for id, each in known.items()
                 if (layer := layer_by_hashes(echo, each.candidate, self._asking, last=last))
             }
-            if layers and not self._again:
+            if not self._again and _is_enough(layers, known, echo, surer_follows=surer_follows):
                 break
         if layers and not self._again:
             return known, layers
@@ -139,19 +189,21 @@ class _Search:
             if (layer := layer_by_texts(echo, each.candidate, texts[id], self._asking))
         }
 
-    def _readings(self, echo: Echo, *, last: bool) -> list[Callable[[], Sequence[Known]]]:
+    def _readings(self, echo: Echo, *, last: bool) -> list[tuple[bool, _Read]]:
+        """What to read, and whether surer evidence than a session's words may come after it."""
         lookup, named = self._lookup, self._request.follows if last else None
-        readings: list[Callable[[], Sequence[Known]]] = []
+        readings: list[tuple[bool, _Read]] = []
         if named is not None:
-            readings.append(lambda: lookup.by_id(named))
-        readings += [lambda: lookup.by_key(echo.key), lambda: lookup.by_talk(echo.talk_key)]
+            readings.append((True, lambda: lookup.by_id(named)))
+        readings.append((True, lambda: lookup.by_key(echo.key)))
+        readings.append((False, lambda: lookup.by_talk(echo.talk_key)))
         reply_key, before_key = echo.reply_key, echo.before_key
         if reply_key is not None and before_key is not None:
-            readings.append(lambda: lookup.by_two_replies(reply_key, before_key))
+            readings.append((False, lambda: lookup.by_two_replies(reply_key, before_key)))
         if reply_key is not None:
-            readings.append(lambda: lookup.by_reply(reply_key))
+            readings.append((False, lambda: lookup.by_reply(reply_key)))
         if (asked_key := echo.asked_key) is not None:
-            readings.append(lambda: lookup.by_question(asked_key))
+            readings.append((False, lambda: lookup.by_question(asked_key)))
         return readings
 
     def _why_not(self, echo: Echo, known: dict[str, Known]) -> Unlinked | None:
@@ -224,6 +276,30 @@ class _Search:
             layer=layer,
             confidence=CONFIDENCE[layer],
         )
+
+
+def _is_enough(
+    layers: dict[str, Layer], known: dict[str, Known], echo: Echo, *, surer_follows: bool
+) -> bool:
+    """Return whether what was found needs no further reading.
+
+    The newest turns of a named session are known before anything is read: one that said the same
+    is not meant where an older one did, too, in the same conversation or to the same question.
+    """
+    if any(layer != "session" for layer in layers.values()):
+        return True
+    asked = (known[id].candidate.asked_key for id in layers)
+    return not surer_follows and echo.asked_key is not None and echo.asked_key in asked
+
+
+def _next_steps(id: str, known: dict[str, Known]) -> Iterator[str]:
+    """Walk from a turn to those that go on from it before the user says anything."""
+    seen, asked_key = {id}, known[id].candidate.asked_key
+    while (after := known[id].next_turn) in known and after not in seen:
+        if known[after].candidate.asked_key != asked_key:
+            return
+        seen.add(after)
+        yield (id := after)
 
 
 def _said(messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -22,7 +22,9 @@ of their own into it, and strangers say the same few words.
 In a session that the client has named, a turn of that session that asked and said the same comes
 before all others. The surest layer that finds a turn decides. If it finds two that it cannot tell
 apart, nothing is linked: no verdict is better than one on another reply. Two turns with the same
-chain are no such case: they asked and said the same, so that the newest stands for both.
+chain are no such case: they asked and said the same, so that the newest stands for both. Of two
+that are the same but for what the system said (`talk`), one may be out of the question: it is old,
+did not arrive, or something else follows it.
 
 Knows nothing of tables.
 """
@@ -33,6 +35,7 @@ from typing import Final, Literal
 
 from learner.link.alike import comes_from, holds
 from learner.link.anew import asked_anew
+from learner.link.letters import bare
 from learner.link.normal import normal, spoken
 from learner.link.pieces import Echo, is_same_call
 
@@ -73,6 +76,7 @@ class Texts:
     reply: str
     asked: str
     calls: tuple[str, ...] = ()  # of tools, comparable (learner.link.pieces)
+    before: str = ""  # what stood beside earlier calls in answer to the same words
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,12 @@ class Choice:
 
     candidate: Candidate | None = None
     layer: Layer = "chain"
-    ambiguous: bool = False  # two turns that nothing tells apart
+    twins: tuple[Candidate, ...] = ()  # turns that this evidence does not tell apart
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether one of several turns is meant, and nothing tells which."""
+        return bool(self.twins)
 
 
 def layer_by_hashes(echo: Echo, turn: Candidate, asking: Asking, *, last: bool) -> Layer | None:
@@ -117,7 +126,7 @@ def layer_by_hashes(echo: Echo, turn: Candidate, asking: Asking, *, last: bool) 
 
 def layer_by_texts(echo: Echo, turn: Candidate, texts: Texts, asking: Asking) -> Layer | None:
     """Return the layer by which an echo is this turn's reply, where its hashes alone do not say."""
-    if turn.created_ms > asking.created_ms or not _is_lately(turn, asking):
+    if turn.created_ms > asking.created_ms or not is_lately(turn, asking):
         return None
     if not normal(spoken(echo.reply)) and not echo.calls:
         return None
@@ -147,6 +156,8 @@ def _is_made_of(echo: Echo, turn: Candidate, texts: Texts) -> bool:
         return said and all(
             any(is_same_call(shown, made) for made in texts.calls) for shown in set(echo.calls)
         )
+    if texts.before and bare(echo.reply) == bare(f"{texts.before}\n{texts.reply}"):
+        return True
     whole = normal(spoken(texts.reply))
     if len(echo.parts) > 1 and whole and whole in map(normal, map(spoken, echo.parts)):
         return True
@@ -172,8 +183,8 @@ def choose(
             likeliest = _likeliest(by_layer[layer], echo, asking)
             alike = len({candidate.key for candidate in likeliest}) == 1
             if not alike and not (layer == "session" and last):
-                return Choice(ambiguous=True)
-            return Choice(_newest(likeliest, asking.created_ms), layer)
+                return Choice(layer=layer, twins=tuple(likeliest))
+            return Choice(newest(likeliest, asking.created_ms), layer)
     return Choice()
 
 
@@ -189,13 +200,14 @@ def _is_at_home(layer: Layer, turn: Candidate, echo: Echo, asking: Asking) -> bo
 
 def _may_be(echo: Echo, turn: Candidate, asking: Asking) -> bool:
     """Return whether time and the reply before it allow that an echo is this turn's."""
-    if not _is_lately(turn, asking):
+    if not is_lately(turn, asking):
         return False
     unseen = turn.talk_key is None  # what came before was named, and not sent
     return unseen or echo.before_key in (None, turn.echo_key) or _is_long(echo)
 
 
-def _is_lately(turn: Candidate, asking: Asking) -> bool:
+def is_lately(turn: Candidate, asking: Asking) -> bool:
+    """Return whether a turn is recent enough for evidence that rests on texts alone."""
     return asking.created_ms - turn.created_ms <= WITHIN_MS
 
 
@@ -217,7 +229,7 @@ def _likeliest(turns: Sequence[Candidate], echo: Echo, asking: Asking) -> list[C
     return [turn for turn in turns if speaks(turn) == most]
 
 
-def _newest(turns: Sequence[Candidate], created_ms: int) -> Candidate:
+def newest(turns: Sequence[Candidate], created_ms: int) -> Candidate:
     """Return the newest turn from before a moment, or the oldest from after it."""
     earlier = [turn for turn in turns if turn.created_ms <= created_ms]
     if earlier:

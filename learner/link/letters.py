@@ -38,6 +38,13 @@ _LINES: Final = re.compile(r"</?(?:br|div|h[1-6]|li|p|pre|tr)\s?/?>", re.IGNOREC
 _NUMBER: Final = re.compile(r"^[ \t]{0,8}\d{1,3}[.)][ \t]", re.MULTILINE)
 # More tagged blocks than these are a document, and not what a client puts around a question.
 _MOST_BLOCKS: Final = 32
+# What clients call the words of the person in tags.
+_ASKED: Final = re.compile(
+    r"</?(?:(?:the|users?|human|person|customer|current|new|newest|latest|last|original)[_-]?){0,2}"
+    r"(?:ask|feedback|frage|goal|input|instruction|message|pregunta|problem|prompt|query|question"
+    r"|request|task)(?:\s[^<>]{0,200})?>",
+    re.IGNORECASE,
+)
 
 
 def read(text: str) -> str:
@@ -68,6 +75,15 @@ def bare(text: str) -> str:
     True
     """
     return letters(read(text))
+
+
+def untagged(text: str) -> str:
+    r"""Return a text without the tags around what is asked; what stands between them stays.
+
+    >>> untagged("<env>Linux</env><user_query>Why?</user_query>")
+    '<env>Linux</env>\nWhy?\n'
+    """
+    return _ASKED.sub("\n", text)
 
 
 def without_blocks(text: str, opening: re.Pattern[str]) -> str:

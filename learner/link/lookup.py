@@ -15,7 +15,7 @@ from sqlmodel import Session, col, or_, select
 
 from learner.link.conversation import Following, Tried
 from learner.link.layers import WITHIN_MS, Candidate, Texts
-from learner.link.pieces import calls_of, last_asked
+from learner.link.pieces import calls_of, last_asked, steps_before, told
 from streams.records import Message, Turn
 from streams.store.states import CUT, OPEN, SPEAKING, UNSEEN
 from streams.store.tables import TurnRow
@@ -156,13 +156,20 @@ class Lookup:
                 turn_id=id,
                 session=session,
                 created_ms=created_ms,
-                arrived=record["finish_reason"] != "cancelled"
-                and record.get("delivered") is not False,
+                arrived=_arrived(record),
                 body_key=record.get("body_key"),
                 idempotency_key=record.get("idempotency_key"),
             )
             for id, session, created_ms, record in self._session.execute(query)
         ]
+
+    def lost(self, ids: Iterable[str]) -> set[str]:
+        """Tell which of some turns' replies did not arrive whole. Read whole, as texts are."""
+        named = list(ids)
+        if not named:
+            return set()
+        wanted: Any = select(TurnRow.id, TurnRow.record).where(col(TurnRow.id).in_(named))
+        return {id for id, record in self._session.execute(wanted) if not _arrived(record)}
 
     def texts(self, ids: Iterable[str]) -> dict[str, Texts]:
         """Read what some turns say.
@@ -173,16 +180,7 @@ class Lookup:
         if not named:
             return {}
         wanted: Any = select(TurnRow.id, TurnRow.record).where(col(TurnRow.id).in_(named))
-        return {
-            id: Texts(
-                reply=str((record.get("reply") or {}).get("content") or ""),
-                asked=last_asked(
-                    [Message.model_validate(each) for each in record.get("messages") or []]
-                ),
-                calls=calls_of([Message.model_validate(record["reply"])]),
-            )
-            for id, record in self._session.execute(wanted)
-        }
+        return {id: _texts(record) for id, record in self._session.execute(wanted)}
 
     def _lately(self) -> Sequence[ColumnElement[bool]]:
         return (
@@ -198,6 +196,21 @@ class Lookup:
 def _was_seen() -> ColumnElement[bool]:
     """Leave out what nobody was shown, which no chain, reply or question leads to either."""
     return or_(col(TurnRow.reason).is_(None), col(TurnRow.reason) != UNSEEN)
+
+
+def _arrived(record: dict[str, Any]) -> bool:
+    return record["finish_reason"] != "cancelled" and record.get("delivered") is not False
+
+
+def _texts(record: dict[str, Any]) -> Texts:
+    messages = [Message.model_validate(each) for each in record.get("messages") or []]
+    reply, inner = Message.model_validate(record["reply"]), record.get("inner") or []
+    return Texts(
+        reply=told(messages, reply, inner),
+        asked=last_asked(messages),
+        calls=calls_of([reply]),
+        before=steps_before(messages, inner),
+    )
 
 
 def _known(row: Any) -> Known:

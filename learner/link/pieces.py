@@ -11,7 +11,7 @@ Knows nothing of tables, times or principals.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
@@ -99,9 +99,12 @@ class _Group:
 
 
 def pieces_of(turn: Turn) -> Pieces:
-    """Return the hashes of a turn, as its client has the conversation: without inner messages."""
-    shown = [each for place, each in enumerate(turn.messages) if place not in turn.inner]
-    *before, reply = _groups([*shown, turn.reply])
+    """Return the hashes of a turn, as its client has the conversation.
+
+    It was shown what stood beside the calls that the agent made itself, as part of the reply, and
+    neither the calls nor their results.
+    """
+    *before, reply = _groups([*_shown(turn.messages, turn.inner), turn.reply])
     asked = next((group for group in reversed(before) if group.role == "user"), None)
     echo = next((group for group in reversed(before) if group.role == "assistant"), None)
     unseen = goes_on_unseen(turn)
@@ -113,6 +116,40 @@ def pieces_of(turn: Turn) -> Pieces:
         before_key=name_key(turn.follows) if unseen and turn.follows else before_key,
         echo_key=echo.known_key if echo else None,
     )
+
+
+def told(messages: Sequence[Message], reply: Message, inner: Collection[int]) -> str:
+    """Return the text of a reply as its client was shown it, in steps.
+
+    inner: places in `messages` of calls that the agent made itself, and of their results
+    """
+    begun = len(messages)
+    while begun - 1 in inner:
+        begun -= 1
+    steps = [m for m in messages[begun:] if m.role == "assistant"]
+    return "".join(message.content or "" for message in [*steps, reply])
+
+
+def steps_before(messages: Sequence[Message], inner: Collection[int]) -> str:
+    """Return what a request shows of its own answer: the words beside calls that the client made.
+
+    inner: as for `told`, which has what stands there
+    """
+    said: list[str] = []
+    for place, message in enumerate(messages):
+        if message.role == "user":
+            said.clear()
+        elif message.role == "assistant" and message.content and place not in inner:
+            said.append(message.content)
+    return "\n".join(said)
+
+
+def _shown(messages: Sequence[Message], inner: Collection[int]) -> Iterator[Message]:
+    for place, message in enumerate(messages):
+        if place not in inner:
+            yield message
+        elif message.role == "assistant" and message.content:
+            yield Message(role="assistant", content=message.content)
 
 
 def goes_on_unseen(turn: Turn) -> bool:

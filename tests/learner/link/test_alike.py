@@ -123,6 +123,14 @@ def test_another_reply_is_another(shown: str, whole: str) -> None:
     assert not comes_from(shown, whole, cut=False)
 
 
+# What clients put around what is asked.
+TAGS = [
+    (f"<{name}{id}>", f"</{name}>")
+    for name in ("task", "user_query", "userRequest", "current-message", "Question", "input")
+    for id in ("", ' id="1"')
+]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -131,10 +139,31 @@ def test_another_reply_is_another(shown: str, whole: str) -> None:
         ("please say hi", "hi"),
         ("<mail>A</mail>", "<mail>B</mail>"),
         ("Is it north? <mail>A</mail>", "Is it south? <mail>A</mail>"),
+        ("Set the alarm at 7:00", "Set the alarm at 18:30"),
+        ("[12:00] Set the alarm at 7:00", "[12:09] Set the alarm at 18:30"),
+        ("Set the alarm today: 7:00", "Set the alarm today: 18:30"),
+        ("18:30 alarm", "7:00 alarm"),
+        ("Wake me. 7:00", "Wake me. 18:30"),
+        ("Set the alarm\n7:00", "Set the alarm\n18:30"),
+        ("Book a table (19:00) for two", "Book a table (20:00) for two"),
+        ("Book a table for two (19:00)", "Book a table for two (20:00)"),
+        ("Book it. Time: 19:00", "Book it. Time: 20:00"),
+        ("2026-03-01 18:00 dentist", "2026-03-02 18:00 dentist"),
+        ("Wait for 0:05:00", "Wait for 0:10:00"),
+        ("What happened on 12.03.1944?", "What happened on 13.03.1951?"),
+        ("What happened on 1944-03-12?", "What happened on 1951-03-13?"),
+        ("What day was 1772366400?", "What day was 1782366400?"),
+        *(
+            (
+                f"Answer what is asked.\n{begin}\nWhy?\n{end}\n<env>12:00</env>",
+                f"Answer what is asked.\n{begin}\nHow?\n{end}\n<env>12:05</env>",
+            )
+            for begin, end in TAGS
+        ),
     ],
 )
 def test_another_question_is_another(one: str, other: str) -> None:
-    """Letters of a short one stand in many; a block alone is no question."""
+    """Letters of a short one stand in many; a block alone is none; a time may be asked for."""
     assert not holds(one, other)
 
 
@@ -144,6 +173,25 @@ def test_another_question_is_another(one: str, other: str) -> None:
         ("[2026-03-01T12:00Z] Why?", "[2026-03-02T07:31Z] Why?"),
         ("Why? (now: 12:00)", "Why? (now: 12:01)"),
         ("1772366400 Why?", "1772366460 Why?"),
+        ("Why? (2026-03-01 12:00)", "Why? (2026-03-01 12:07)"),
+        ("Why? Do say [12:00]", "Why? Do say [12:07]"),
+        ("(2026-03-01 12:00) Why?", "(2026-03-02 07:31) Why?"),
+        ("ann (12:00): Why?", "ann (12:01): Why?"),
+        ("01/03/2026, 12:00 - Ann: Why?", "01/03/2026, 12:07 - Ann: Why?"),
+        ("12:00 <ann> Why?", "12:07 <ann> Why?"),
+        ("2026-03-01T12:00:07Z\nWhy?", "2026-03-02T12:00:08Z\nWhy?"),
+        ("Why?\n2026-03-01 12:00:07", "Why?\n2026-03-02 07:31:00"),
+        (
+            "Current time: Sunday, 2026-03-01 12:00\nWhy?",
+            "Current time: Sunday, 2026-03-01 12:07\nWhy?",
+        ),
+        ("Today is 1.3.2026. Why?", "Today is 2.3.2026. Why?"),
+        (
+            '{"timestamp": "2026-03-01T12:00Z", "text": "Why?"}',
+            '{"timestamp": "2026-03-01T12:07Z", "text": "Why?"}',
+        ),
+        ("Aktuelle Uhrzeit: 12:00. Why?", "Aktuelle Uhrzeit: 12:07. Why?"),
+        ("当前时间：12:00\nWhy?", "当前时间：12:07\nWhy?"),
         ("Context: A\nQuestion: Why?", "Context: B\nQuestion: Why?"),
         ("# Context\nA\n# Question\nWhy?", "# Context\nB\n# Question\nWhy?"),
         ("搜索结果: A\n# 用户消息为：\nWhy?", "搜索结果: B\n# 用户消息为：\nWhy?"),
@@ -154,6 +202,15 @@ def test_what_clients_put_around_a_question_anew_changes_nothing(one: str, other
     assert holds(one, other)
     assert not holds(one, other.replace("Why?", "When?"))
     assert not holds("At 12:00?", "Why at 12:00?".replace("Why", "Who"))
+
+
+@pytest.mark.parametrize(("begin", "end"), TAGS)
+def test_what_is_asked_in_tags_is_the_question(begin: str, end: str) -> None:
+    """Whatever a client tells beside it, in tags of another name."""
+    one, other = (f"<env>{n}</env>\n{begin}\nWhy?\n{end}\n<files>{n}</files>" for n in "ab")
+    assert holds(one, other)
+    assert holds(one, "<env>c</env> Why?")
+    assert holds(one, "Why?")
 
 
 @pytest.mark.parametrize(
@@ -179,9 +236,15 @@ def test_what_clients_put_around_a_question_anew_changes_nothing(one: str, other
         "<p a=",
         "<a " + "=" * 800,
         "<a " + "x=" * 400,
+        "<task>",
+        "<user_user_",
         "【",
         "\nQuestion: ",
         "12:",
+        "12:00 ",
+        "[12:00",
+        "ann (",
+        "now: now is ",
         "question",
         "[1]: ",
     ],

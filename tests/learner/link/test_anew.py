@@ -24,6 +24,11 @@ SAME = {
     "a page asks something, too": (f"Is wool warm?\n{ASKED}", f"Is wine red?\n{ASKED}", SHORT),
     "an order": (f"{WOOL}\n\nTell me how to clean it", f"{WINE}\n\nTell me how to clean it", LONG),
     "a short question, a long reply": (f"{WOOL}\n\nWhy?", f"{WINE}\n\nWhy?", LONG),
+    "an order in tags": (
+        f"{WOOL}\n<user_query>\nTell me how to clean it\n</user_query>",
+        f"{WINE}\n<user_query>\nTell me how to clean it\n</user_query>",
+        LONG,
+    ),
     "Chinese": ("羊毛是纤维。红酒渍怎么洗掉呢？", "单宁会结合。红酒渍怎么洗掉呢？", SHORT),
 }
 OTHER = {
@@ -32,6 +37,14 @@ OTHER = {
     "an order, a short reply": (f"{WOOL}\n\nTell me all of it", f"{WINE}\n\nTell me all of it", 3),
     "a short question, a short reply": (f"{WOOL}\n\nWhy?", f"{WINE}\n\nWhy?", SHORT),
     "a short question inside a line": (f"{WOOL} Why?", f"{WINE} Why?", LONG),
+    "what a client tells behind orders": (
+        "<task>\nRun it\n</task>\n<environment_details>\n12:00\n</environment_details>",
+        "<task>\nMend it\n</task>\n<environment_details>\n12:05\n</environment_details>",
+        LONG,
+    ),
+    "tags around other orders": (
+        f"{WOOL}\n<task>\nWash it\n</task>", f"{WINE}\n<task>\nDry it\n</task>", LONG,
+    ),
     "nothing": ("", "", LONG),
 }  # fmt: skip
 

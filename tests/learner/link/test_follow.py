@@ -14,7 +14,7 @@ from streams.records import Message, Turn
 from streams.store.tables import JudgementRow, TurnRow
 from tests.learner.link.behaviours import clock, wrapped
 from tests.learner.link.conftest import Taken
-from tests.learner.link.script import BREAD, reply, user
+from tests.learner.link.script import BREAD, call, reply, result, user
 from tests.learner.turns import said, turn
 
 ASKED = user("How do I bake bread?")
@@ -112,6 +112,79 @@ def test_two_that_nothing_tells_apart_are_not_linked(taken: Taken) -> None:
     assert taken.link("one") == taken.link("two") == (None, None, None)
     assert taken.row("next").unlinked == "ambiguous"
     assert scores(taken) == []
+
+
+DAY_MS = 24 * 60 * 60 * 1000
+LIGHT, DONE = user("Turn on the light."), "Done."
+
+
+def lit(n: int, at: int, **options: Any) -> Turn:
+    """A short order, given under a clock that moves."""
+    return turn([clock(n), LIGHT], DONE, id=f"t{n}", created_ms=at, **options)
+
+
+OUT: dict[str, list[Turn]] = {  # what is there beside t1, which is meant
+    "old": [lit(0, 1_000)],
+    "old, and it did not arrive": [lit(0, 1_000, delivered=False)],
+    "it did not arrive": [lit(0, 2 * DAY_MS - 1_000, delivered=False)],
+    "it was cut": [lit(0, 2 * DAY_MS - 1_000, finish_reason="cancelled")],
+    "something else follows it": [
+        lit(0, 2 * DAY_MS - 9_000),
+        after(clock(0), LIGHT, reply(DONE), user("And the fan."), at=2 * DAY_MS - 5_000, id="o"),
+    ],
+    "old, and something else follows it": [
+        lit(0, 1_000), after(clock(0), LIGHT, reply(DONE), user("And the fan."), at=5_000, id="o"),
+    ],
+    "more of them": [
+        lit(0, 1_000),
+        lit(2, 2 * DAY_MS - 9_000, delivered=False),
+        lit(3, 2 * DAY_MS - 8_000),
+        after(clock(3), LIGHT, reply(DONE), user("And the fan."), at=2 * DAY_MS - 5_000, id="o"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("out", OUT)
+def test_of_equal_orders_one_that_is_out_of_the_question_blocks_no_other(
+    taken: Taken, out: str
+) -> None:
+    """Short commands are given again and again: a complaint is about the fresh one."""
+    taken(*OUT[out], lit(1, 2 * DAY_MS), after(clock(9), LIGHT, reply(DONE), TOO_LONG,
+          at=2 * DAY_MS + 5_000))  # fmt: skip
+    assert taken.link("t1") == ("next", "reply", "talk")
+    assert ("t1", -1) in scores(taken)
+    assert [score for id, score in scores(taken) if id != "t1" and score < 0] == []
+
+
+@pytest.mark.parametrize("out", ["old", "followed", "lost"])
+def test_of_orders_that_are_all_out_of_the_question_none_is_meant(taken: Taken, out: str) -> None:
+    """What is as unlikely as the others is told apart by nothing."""
+    lost = {"delivered": False} if out == "lost" else {}
+    for n in (1, 2):
+        taken(lit(n, 1_000 * n, **lost))
+        if out == "followed":
+            fan = user("And the fan.")
+            taken(after(clock(n), LIGHT, reply(DONE), fan, at=1_000 * n + 500, id=f"after {n}"))
+    linked = [taken.link(f"t{n}") for n in (1, 2)]
+    at = 2 * DAY_MS if out == "old" else 30_000
+    taken(after(clock(9), LIGHT, reply(DONE), TOO_LONG, at=at))
+    assert [taken.link(f"t{n}") for n in (1, 2)] == linked
+    assert taken.row("next").unlinked == "ambiguous"
+
+
+def test_a_reply_that_was_given_anew_in_the_same_words_stands_for_both(taken: Taken) -> None:
+    """In the session that the client names; in another one nothing says which is meant."""
+    for name, session in (("a", "s"), ("b", None)):
+        turns = [lit(n, 1_000 * n, principal=name, session=session) for n in (1, 2)]
+        taken(*(each.model_copy(update={"id": f"{name}{each.id}"}) for each in turns))
+        request = [clock(3), LIGHT, reply(DONE), TOO_LONG]
+        taken(after(*request, id=f"{name} next", principal=name, session=session))
+    assert [taken.link(id)[0] for id in ("at1", "at2", "bt1", "bt2")] == [
+        None,
+        "a next",
+        None,
+        None,
+    ]
 
 
 def test_the_reply_before_tells_two_apart(taken: Taken) -> None:
@@ -353,6 +426,99 @@ def test_what_nothing_tells_apart_is_not_linked_in_any_order(taken: Taken, order
     taken(*(turns[name] for name in order))
     assert taken.link("a") == taken.link("x") == (None, None, None)
     assert scores(taken) == []
+
+
+@pytest.mark.parametrize("tag", ["task", "user_query", "userRequest"])
+def test_what_is_asked_in_tags_tells_questions_apart(taken: Taken, tag: str) -> None:
+    """The same few words to two orders between the same tags: the one that was given is meant."""
+
+    def told(order: str, minute: int) -> Message:
+        about = f"<environment_details>\n12:{minute:02d}\n</environment_details>"
+        return user(f"Do what is asked.\n<{tag}>\n{order}\n</{tag}>\n{about}")
+
+    taken(turn([told("Run the tests", 0)], "Done.", id="runs"))
+    taken(after(told("Mend it", 5), reply("Done."), TOO_LONG, id="of another model", at=9_000))
+    assert taken.link("runs") == (None, None, None)
+    taken(turn([told("Mend it", 5)], "Done.", id="mends", created_ms=20_000))
+    taken(after(told("Mend it", 7), reply("Done."), TOO_LONG))
+    assert taken.link("mends") == ("next", "reply", "wrapped")
+    assert taken.link("runs") == (None, None, None)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("equal", [False, True])
+def test_an_old_reply_of_a_long_named_session_is_found(
+    taken: Taken, moved: bool, equal: bool
+) -> None:
+    """Somebody goes back to it: the newest turns of the session gave the same words to others.
+
+    moved: the client has rewritten what stands before the question
+    equal: the newest was asked the same
+    """
+    history = list[Message]()
+    for n in range(20):
+        history.append(user("Water the plants." if n == 2 or (equal and n == 19) else f"Step {n}."))
+        told = "Done." if n in (2, 19) else f"That was number {n}."
+        at = 1_000 + n
+        taken(turn([clock(n), *history], told, id=f"t{n}", session="s", created_ms=at))
+        history.append(reply(told))
+    shown = history[4:6] if moved else history[:6]
+    taken(after(clock(40), *shown, TOO_LONG, session="s"))
+    meant = "t19" if moved and equal else "t2"
+    assert [id for id in ("t2", "t19") if taken.link(id)[0] == "next"] == [meant]
+    assert (meant, -1) in scores(taken)
+
+
+LOOK, RAIN = "I will look up what the weather is like.", "It rains in Rome, and will rain for days."
+DETAILS = '<details type="tool_calls" name="weather">\n<summary>Tool Executed</summary>\n</details>'
+
+
+@pytest.mark.parametrize(
+    "shown", [f"{LOOK}\n{DETAILS}\n{RAIN}", f"{LOOK}\n\n{RAIN}", f"{LOOK}\n\n{LOOK} {RAIN}"]
+)
+@pytest.mark.parametrize("name", [None, "s"])
+@pytest.mark.parametrize("silent", [False, True])
+def test_words_before_a_call_of_a_tool_do_not_hide_the_answer(
+    taken: Taken, shown: str, name: str | None, silent: bool
+) -> None:
+    """Clients that keep what was shown send them, the call and the answer back as one reply."""
+    asked = user("What is the weather in Rome?")
+    history, told = [asked], [call("weather", "{}", content=LOOK)]
+    if silent:
+        told.append(call("weather", '{"days": 2}', content=""))
+    for n, step in enumerate(told):
+        taken(turn(history, step, id=f"step {n}", session=name, created_ms=1_000 + n))
+        history = [*history, step, result("rain")]
+    taken(turn(history, RAIN, id="answer", session=name, created_ms=3_000))
+    taken(after(asked, reply(shown), TOO_LONG, session=name))
+    assert taken.link("answer") == ("next", "reply", "cut")
+    assert taken.link("step 0")[1:] == ("reply", "chain")
+    assert scores(taken) == [("answer", -1)]
+
+
+@pytest.mark.parametrize("between", ["", " ", "\n\n"])
+def test_short_words_before_a_call_are_part_of_what_was_shown(taken: Taken, between: str) -> None:
+    """Also where a client joins them to a short answer; but not to another one."""
+    asked, told = user("Rain in Rome?"), call("weather", "{}", content="Let me look.")
+    taken(turn([asked], told, id="call"))
+    taken(turn([asked, told, result("rain")], "Yes, all day.", id="answer", created_ms=2_000))
+    for name, answer in (("other", "No."), ("next", "Yes, all day.")):
+        taken(after(asked, reply(f"Let me look.{between}{answer}"), TOO_LONG, id=name))
+    assert taken.link("answer") == ("next", "reply", "cut")
+    assert taken.link("call")[0] == "answer"
+
+
+def test_a_time_that_is_asked_for_is_no_stamp(taken: Taken) -> None:
+    """Another alarm is another question, whoever set it; when it was asked is none."""
+    taken(turn([user("Set the alarm at 7:00")], "Done.", id="first"))
+    taken(after(user("Set the alarm at 18:30"), reply("Done."), TOO_LONG, at=3_600_000, id="n1"))
+    assert taken.link("first") == (None, None, None)
+    taken(
+        turn([user("[12:00] Set the alarm at 8:15")], "Done.", id="stamped", created_ms=4_000_000)
+    )
+    moved = user("[12:07] Set the alarm at 8:15")
+    taken(after(moved, reply("Done."), TOO_LONG, at=5_000_000))
+    assert taken.link("stamped") == ("next", "reply", "wrapped")
 
 
 PAGES = ("Wheat has gluten.", "An oven is hot. It burns.")
