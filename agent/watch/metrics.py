@@ -33,7 +33,7 @@ REPLY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 6
 # What counters that tell of faults, or of what is rare, may say by their labels: such a series is
 # there from the start. increase() and rate() compare with an earlier sample, so one that began with
 # its first fault would hide that.
-VERBS: Final = ("promote", "promote-full", "rollback", "reset")
+VERBS: Final = ("promote", "promote-full", "step", "skip-step", "rollback", "reset")
 CAUSES: Final = ("SwapError", "UnknownVersionError", "CandidateLacking")
 REFUSALS: Final = ("role", "csrf", "origin", "step-up", "locked-out", "wrong-key")
 LIMITS: Final = ("requests_per_minute", "replies_per_key")

@@ -9,7 +9,6 @@ from deploy.errors import OutputError
 # What matplotlib writes by itself; it takes the kind from the name.
 PICTURES: Final = (
     ".png", ".pdf", ".svg", ".svgz", ".eps", ".ps", ".jpg", ".jpeg", ".tif", ".tiff", ".webp",
-    ".gif",
 )  # fmt: skip
 
 

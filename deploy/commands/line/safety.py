@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy.commands.files import expanded, picture_kind
+from deploy.commands.files import expanded, output, picture_kind
 from deploy.commands.line.cells import printed
 from deploy.commands.options import with_settings
 from deploy.operate import unit_picture
@@ -45,6 +45,8 @@ def map_(
     if picture is not None:
         unit_picture.prove_drawable()
         picture = expanded(picture_kind(picture))
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        output(picture)
     drawn = _measured(in_force.settings)
     if picture is None and unit_picture.can_draw():
         picture = drawn.file.with_suffix(".png")

@@ -13,6 +13,10 @@ from agent.turn.making import beside
 from agent.turn.recorder import Way
 from agent.watch import metrics
 from agent.watch.metrics import Metrics
+from streams.records import Verb
+
+# What these verbs change takes no version's place.
+_SERVE_NO_OTHER = frozenset({"start", "pause", "resume", "hold", "abort", "learn"})
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,7 @@ def test_all_is_known_beforehand_that_is_counted() -> None:
     assert get_args(Way) == metrics.WAYS
     assert get_args(Fault) == metrics.FAULTS
     assert get_args(beside.Outcome) == metrics.UNSEEN
+    assert set(get_args(Verb)) - _SERVE_NO_OTHER == set(metrics.VERBS)
     assert set(metrics.LIMITS) <= set(AgentSettings.model_fields)
     files = Path(console.__file__).parent.rglob("*.py")
     whys = {

@@ -37,7 +37,9 @@ def outcomes(api: Api) -> dict[str, float]:
     """Return what became of unseen replies, by the metric."""
     (metric,) = api.service.metrics.unseen.collect()
     return {
-        each.labels["outcome"]: each.value for each in metric.samples if each.name.endswith("total")
+        each.labels["outcome"]: each.value
+        for each in metric.samples
+        if each.name.endswith("total") and each.value
     }
 
 
