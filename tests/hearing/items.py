@@ -14,7 +14,7 @@ from streams.records import Message, Turn
 from tests.learner.turns import turn
 
 HERE: Final = Path(__file__).parent
-SetName = Literal["followups", "development", "aside"]
+SetName = Literal["followups", "development", "aside", "twins"]
 Language = Literal["en", "de", "fr", "es", "it", "pt", "zh", "ja"]
 Kind = Literal[
     "complaint",
