@@ -217,11 +217,18 @@ class Follower:
         if self._away is not None:
             self._events.add("log-back", "the log can be read again")
             self._away = None
-        self._follow_decision()
-        self._swapper.try_out(self.decisions.line())
+        self._carry_out()
         self._residents.prepare(self._residents.book.ahead(self.decisions.line()), self._told_ahead)
         if not self._caught_up.is_set() and self._reached_ends(subscription):
             self._caught_up.set()
+
+    def _carry_out(self) -> None:
+        """Serve what is decided; what is decided while a candidate is built for that, too."""
+        line = None
+        while line != (now := self.decisions.line()) and not self._stop.is_set():
+            line = now
+            self._follow_decision()
+            self._swapper.try_out(line)
 
     def _reached_ends(self, subscription: Subscription) -> bool:
         reached = subscription.reached()

@@ -223,6 +223,9 @@ class Residents:
 
     def _flip(self, version: str, *, back: bool) -> None:
         if version == self.serving:
+            if back:  # who goes back means the trial, too
+                self._line = replace(self._line, trial=None)
+                self._prune()
             return
         # Going back takes the later version out of the history, so that a second step goes
         # further back instead of forward again; as the line has it (streams.line.line).

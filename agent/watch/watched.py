@@ -12,7 +12,9 @@ from streams.store.tables import WatchedRow
 def families(session: Session, line: str) -> list[Family]:
     """Read the newest measures of a line and those of its base; empty where there are none."""
     ours = select(WatchedRow).where(WatchedRow.line == line)
-    newest = session.exec(ours.order_by(col(WatchedRow.number).desc()).limit(1)).first()
+    # by time: where a line went back, higher numbers are of what was taken back
+    by_time = ours.order_by(col(WatchedRow.created_ms).desc(), col(WatchedRow.number).desc())
+    newest = session.exec(by_time.limit(1)).first()
     base = session.exec(ours.where(WatchedRow.number == 0).limit(1)).first()
     rows = [
         ((name, of), float(value))

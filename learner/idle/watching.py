@@ -77,6 +77,9 @@ class Watching:
         ours = select(WatchedRow).where(WatchedRow.line == self._line)
         if session.get(WatchedRow, (self._line, serving.name)) is not None:
             return False
+        chain = {recipe.parent for recipe in serving.chain} | {serving.base.name}
         before = ours.where(col(WatchedRow.number) <= serving.number)
-        last = session.exec(before.order_by(col(WatchedRow.number).desc()).limit(1)).first()
+        rows = session.exec(before.order_by(col(WatchedRow.number).desc()))
+        # a version that was taken back is none of its own, and says nothing of what came instead
+        last = next((row for row in rows if row.version in chain), None)
         return last is None or serving.number - last.number >= self._every

@@ -308,13 +308,19 @@ class _KnownGate:
         *,
         candidate_name: str | None = None,
         quick: bool = False,
+        whole: bool = False,
     ) -> Report:
         """Ask a candidate, or look up what it answered."""
         report = self._known.get((candidate_name, serving_name))
         if report is not None:
             return _KnownReport(report)
         return self._gate.examine(
-            candidate, serving, serving_name, candidate_name=candidate_name, quick=quick
+            candidate,
+            serving,
+            serving_name,
+            candidate_name=candidate_name,
+            quick=quick,
+            whole=whole,
         )
 
 

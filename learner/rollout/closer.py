@@ -85,7 +85,7 @@ class Closer:
             chain = ledger.chain(session, version, known=serving.chain)
         candidate = serving.beside(chain)
         report = parts.gate.examine(
-            candidate, serving.decoder, serving.name, candidate_name=version
+            candidate, serving.decoder, serving.name, candidate_name=version, whole=True
         )
         with writing() as session:
             row = made(session, version)

@@ -54,8 +54,12 @@ class Gate(Protocol):
         *,
         candidate_name: str | None = None,
         quick: bool = False,
+        whole: bool = False,
     ) -> Report:
-        """Hold a candidate against the version that serves; quick: by the quick probes alone."""
+        """Hold a candidate against the version that serves; quick: by the quick probes alone.
+
+        whole: by all, whatever must be measured first
+        """
 
 
 def commit(

@@ -112,15 +112,17 @@ class Gate:
         *,
         candidate_name: str | None = None,
         quick: bool = False,
+        whole: bool = False,
     ) -> Report:
         """Ask the candidate, and compare its answers with the serving version's and the base's.
 
         serving_name: under which the serving version's answers are remembered
         candidate_name: likewise, so that it need not be asked again once it serves
         quick: ask the quick probes alone; what they said is not asked again afterwards
+        whole: ask all others at once, even where the base must be measured for them first
         """
         began_s = time.monotonic()
-        probes = self._quick if quick else self._asked_now()
+        probes = self._quick if quick else self._probes if whole else self._asked_now()
         blind = self._blind(probes)
         asked = [probe for probe in probes if probe not in blind]
         measured = self._ask(candidate, candidate_name, asked)

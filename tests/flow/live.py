@@ -89,10 +89,16 @@ class Gates:
         *,
         candidate_name: str | None = None,
         quick: bool = False,
+        whole: bool = False,
     ) -> release.Report:
         """Hold a candidate against the version that serves."""
         return self._gate.examine(
-            candidate, serving, serving_name, candidate_name=candidate_name, quick=quick
+            candidate,
+            serving,
+            serving_name,
+            candidate_name=candidate_name,
+            quick=quick,
+            whole=whole,
         )
 
 

@@ -105,8 +105,10 @@ class ToldGate:
         *,
         candidate_name: str | None = None,
         quick: bool = False,
+        whole: bool = False,
     ) -> Opinion:
         """Note what was asked."""
+        del whole
         assert candidate is not serving
         self.asked.append((serving_name, candidate_name))
         self.while_asked()

@@ -69,6 +69,8 @@ class Versions(FakeResidents):
             self.promoted.append(version)
 
     def try_out(self, trial: Trial | None) -> None:
+        if trial is not None:
+            self.during(trial.version)
         if trial is not None and trial.version in self.failing:
             raise self.failing[trial.version]
         super().try_out(trial)
@@ -571,6 +573,24 @@ def test_while_the_log_is_away_both_versions_go_on_and_nothing_is_promoted(bench
     assert set(before) == {A.version, B.version}
     bench.breakable.away = False
     bench.versions.wait(B.version)
+
+
+def test_a_candidate_that_is_gone_back_from_while_it_is_built_answers_nobody(bench: Bench) -> None:
+    """With the log away, too, which would tell of it."""
+    bench.put = lambda _: Future()
+
+    def gone_back(version: str) -> None:
+        if version == B.version and not bench.breakable.away:
+            bench.breakable.away = True
+            bench.follower.rollback("ann", "back")
+
+    bench.versions.during = gone_back
+    bench.publish(MASK, A, B, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+    bench.publish(trial(2, B.version, A.version, share=0.5))
+    bench.wait(lambda: bench.follower.following().away is not None)
+    assert (bench.versions.serving, bench.versions.trial) == ("base", None)
 
 
 def test_a_candidate_that_is_promoted_or_rolled_back_is_on_trial_no_more(bench: Bench) -> None:

@@ -314,6 +314,19 @@ def test_a_candidate_is_held_beside_what_serves_and_let_go_when_its_trial_ends(
     assert tiny_base.name in residents.resident
 
 
+def test_going_back_to_what_serves_ends_the_trial(
+    residents: Residents, lineage: Lineage, tiny_base: BaseModel
+) -> None:
+    """As a reset where nothing has been released: the candidate answers nobody any more."""
+    first = names(lineage)[0]
+    residents.try_out(Trial(first, "running", 0, 0.5))
+    residents.promote(tiny_base.name)
+    assert residents.trial is not None
+    residents.promote(tiny_base.name, back=True)
+    assert (residents.serving, residents.trial) == (tiny_base.name, None)
+    assert first not in residents.resident
+
+
 def test_a_candidate_that_cannot_be_proved_leaves_everything_as_it_was(
     residents: Residents, lineage: Lineage
 ) -> None:

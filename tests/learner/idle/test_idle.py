@@ -56,10 +56,14 @@ class LateGate(ToldGate):
     meanwhile: Callable[[], object] = lambda: None
 
     def examine(
-        self, *versions: Any, candidate_name: str | None = None, quick: bool = False
+        self,
+        *versions: Any,
+        candidate_name: str | None = None,
+        quick: bool = False,
+        whole: bool = False,
     ) -> Opinion:
         """Note what was asked."""
-        del quick
+        del quick, whole
         self.meanwhile()
         is_first = candidate_name not in {name for _, name in self.asked}
         return super().examine(*versions, candidate_name=candidate_name, quick=is_first)

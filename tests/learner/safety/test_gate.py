@@ -252,6 +252,8 @@ def test_a_candidate_does_not_wait_for_what_the_base_is_not_measured_for(
         assert (asked_now, report.quick) == (
             (["polite"], True) if number < MOST_DEFERRED else (["second", "polite"], False)
         )
+    report = opened().examine(twin(tiny_base), base, "base", candidate_name="child", whole=True)
+    assert ([row.probe for row in report.findings], report.quick) == (["second", "polite"], False)
     gate = opened()
     while gate.measure_base():
         pass

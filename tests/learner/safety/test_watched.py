@@ -1,15 +1,17 @@
 """What is watched of versions: the same every time, and kept of every n-th one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from sqlmodel import Session, select
 
+from agent.watch.watched import families
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from kernels.model.model import with_weights
@@ -58,6 +60,7 @@ class Line:
     number: int
     base: Any
     decoder: Decoder
+    chain: tuple[Any, ...] = ()
 
 
 @dataclass
@@ -82,17 +85,32 @@ def test_every_nth_version_is_kept_and_the_base_first(
 
     watching = Watching(watch, every=4, line="main")
     other = moved(tiny_base)
-    taken = []
-    for number in (0, 1, 3, 4, 4, 7, 9):
-        name = f"v{number}" if number else tiny_base.name
-        decoder = other if number else tiny_base.decoder
-        parts = Parts(Line(name, number, tiny_base, decoder), store)
-        if watching.step(parts, writing, now_ms=number):
-            taken.append(number)
-    assert taken == [0, 4, 9]
+
+    def taken(branch: str, numbers: Sequence[int]) -> list[int]:
+        found = []
+        for number in numbers:
+            names = (tiny_base.name, *(f"{branch}{each}" for each in range(1, number + 1)))
+            chain = tuple(SimpleNamespace(parent=name) for name in names[:-1])
+            decoder = other if number else tiny_base.decoder
+            line = Line(names[-1], number, tiny_base, decoder, chain)
+            if watching.step(Parts(line, store), writing, now_ms=len(branch) * 100 + number):
+                found.append(number)
+        return found
+
+    assert taken("v", (0, 1, 3, 4, 4, 7, 9)) == [0, 4, 9]
+    # gone back to the base: what was taken back says nothing of what comes instead
+    assert taken("vv", (1, 3, 4, 7)) == [4]
     with store.reading() as session:
         rows = session.exec(select(WatchedRow)).all()
-    assert sorted(row.number for row in rows) == [0, 4, 9]
+        newest = session.get(WatchedRow, ("main", "vv4"))
+    assert sorted(row.number for row in rows) == [0, 4, 4, 9]
+    assert newest is not None
+    newest.measured = newest.measured | {TEXT: 99.0}
+    with store.transaction() as session:
+        session.add(newest)
+    with store.reading() as session:
+        (family,) = families(session, "main")
+    assert ((TEXT, "newest"), 99.0) in family.rows
     off = Watching(watch, every=0, line="main")
     assert not off.step(Parts(Line("v99", 99, tiny_base, other), store), writing, now_ms=1)
     store.close()
