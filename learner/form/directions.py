@@ -14,6 +14,24 @@ from itertools import islice
 from typing import Final, Literal
 
 from learner.form.denied import Denials, denies
+from learner.form.expressions import (
+    CALLED,
+    CALLS,
+    ENDS,
+    LANGUAGE,
+    LEAST_WORDS,
+    LINES,
+    MARKED,
+    MOST_WORDS,
+    NOT_CALLS,
+    NUMBERS,
+    ONE_SENTENCE,
+    SENTENCES,
+    STARTING_SIGN,
+    STARTS,
+    USES,
+    YEAR,
+)
 
 Kind = Literal[
     "most words", "most sentences", "shorter", "longer", "least words", "yes or no",
@@ -45,81 +63,6 @@ MOST_MATCHES: Final = 16
 _PHRASE_GROUPS: Final = ("phrase", "rest", "chinese", "japanese")
 # A phrase that is to be said word for word is no longer than this.
 PHRASE_CHARS: Final = 60
-
-_NUMBERS: Final = {
-    "one": 1, "a single": 1, "single": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
-    "ten": 10, "einem": 1, "ein": 1, "einen": 1, "zwei": 2, "drei": 3, "une": 1, "un": 1,
-    "una": 1, "deux": 2, "trois": 3, "dos": 2, "tres": 3, "uno": 1, "due": 2, "tre": 3, "uma": 1,
-    "um": 1, "duas": 2, "dois": 2, "a": 1, "an": 1,
-}  # fmt: skip
-_NUMBER: Final = r"(?P<n>\d{1,4}|" + "|".join(sorted(_NUMBERS, key=len, reverse=True)) + ")"
-_SHORT: Final = r"(?:\s(?:short|brief|kurzen|kurzer|courte|corta|breve|curta))?"
-_MOST_WORDS: Final = re.compile(
-    rf"(?:at most|no more than|max(?:imum)?|under|fewer than|höchstens|au plus|como máximo|"
-    rf"al massimo|no máximo)\W{{0,3}}{_NUMBER}\s(?:words|wörter|mots|palabras|parole|palavras)\b"
-)
-_LEAST_WORDS: Final = re.compile(
-    rf"(?:at least|no less than|minimum|mindestens|au moins|al menos|almeno|pelo menos)\W{{0,3}}"
-    rf"{_NUMBER}\s(?:words|wörter|mots|palabras|parole|palavras)\b"
-)
-_SENTENCES: Final = re.compile(
-    rf"\b{_NUMBER}{_SHORT}\s(?:sentences?|satz|sätzen?|phrases?|frases?|frasi|frase)(?:\s(?:court"
-    rf"e|corta|curta|breve))?\b"
-)
-_NAMES: Final = {
-    "en": "english|englisch|anglais|inglés|inglese|inglês|英语|英文|英語",
-    "de": "german|deutsch|allemand|alemán|tedesco|alemão|德语|德文|ドイツ語",
-    "fr": "french|französisch|français|francés|francese|francês|法语|法文|フランス語",
-    "es": "spanish|spanisch|espagnol|español|spagnolo|espanhol|西班牙语|スペイン語",
-    "it": "italian|italienisch|italien|italiano|意大利语|イタリア語",
-    "pt": "portuguese|portugiesisch|portugais|portugués|portoghese|português|葡萄牙语",
-    "zh": "chinese|chinesisch|chinois|chino|cinese|chinês|中文|汉语|中国語",
-    "ja": "japanese|japanisch|japonais|japonés|giapponese|japonês|日语|日文|日本語",
-}
-_LANGUAGE: Final = {
-    name: re.compile(rf"(?:\b(?:in|into|auf|en|em|to)\s(?:{words})\b|用(?:{words})|(?:{words})で)")
-    for name, words in _NAMES.items()
-}
-_QUOTED: Final = r"[\"“„«「](?P<phrase>[^\"”“»」\n]{1,60})[\"”“»」]"
-_STARTS: Final = re.compile(
-    rf"\b(?:start|begin|open)\w*\b[^\"“:]{{0,40}}?(?:{_QUOTED}|words?:\s(?P<rest>.{{1,60}})\Z)",
-    re.IGNORECASE,
-)
-_ENDS: Final = re.compile(
-    rf"\b(?:ends?|finish|sign(?:ed)? off|close|termina|beende)\b[^\"“:]{{0,40}}?"
-    rf"(?:{_QUOTED}|(?:with|words?|palabras):\s(?P<rest>.{{1,60}})\Z)",
-    re.IGNORECASE,
-)
-# A name begins with a capital: "call me a taxi" has none.
-_NAME: Final = r"(?P<rest>[A-ZÀ-Þ][\w'’-]+(?:\s[A-ZÀ-Þ][\w'’-]+)?)"
-_CALLED: Final = re.compile(
-    r"\b(?i:call me|address me as|refer to me as|greet(?:ing)? me as|nenne? mich|nennen sie mich|"
-    r"appel(?:le|ez)-moi|ll[áa]mame|ll[áa]meme|chiamami|mi chiami|"
-    r"me cham[ae] de|chama-me(?: de)?|chame-me(?: de)?)"
-    rf"\s(?:{_QUOTED}|{_NAME})"
-    r"|(?:叫|称呼)我为?(?![做去来干写说吃买学帮起别不怎如什])(?P<chinese>[^\W\d_]{1,6})(?:\Z|[，。！,.!])"
-    r"|(?P<japanese>[^\W\d_]{1,8}?)(?:と|って)呼んで",
-)
-_CALLS: Final = re.compile(rf"\b(?i:greet(?:ing)?|say(?:ing)? hi to)\s(?:{_QUOTED}|{_NAME})")
-_USES: Final = re.compile(
-    rf"\b(?i:with|use|using)\s(?:the words?\s)?{_QUOTED}|「(?P<rest>[^」\n]{{1,20}})」を使"
-)
-_NOT_CALLS: Final = re.compile(
-    rf"\b(?:do not|don't|never|stop)\s(?:say(?:ing)?|us(?:e|ing)|call(?:ing)?(?: me)?)\s(?:the "
-    rf"words?\s)?{_QUOTED}",
-    re.IGNORECASE,
-)
-
-_ONE_SENTENCE: Final = re.compile(r"一句话|一文(?:で|だけ)")
-_LINES: Final = re.compile(rf"\b(?:poem|text|verse) of {_NUMBER} lines\b")
-_MARKED: Final = re.compile(
-    r"\bheadings?:\s(?P<one>\w+) and (?P<other>\w+)|(?P<box>\[ \])|\bmarked (?P<mark>\w+:)"
-)
-_STARTING_SIGN: Final = re.compile(
-    r"\bstart\w* with the emoji (?P<sign>\S{1,4}?)(?=[\s.]|\Z)", re.I
-)
-# A year, or another number of that size, is what a correction is about.
-_YEAR: Final = re.compile(r"\b[12]\d{3}\b(?!\s(?:words|wörter|mots|palabras|parole|palavras))")
 
 # Of a thing that is plainly forbidden: nothing stands between, and nothing behind ("for links").
 _DO_NOT: Final = (
@@ -268,13 +211,13 @@ def _numbers(low: str, denials: Denials) -> list[_Read]:
                 denied = denied or denials.is_the_least(match)
             read.append((Direction(kind, value), denied))
 
-    look("most words", _MOST_WORDS)
-    look("least words", _LEAST_WORDS)
+    look("most words", MOST_WORDS)
+    look("least words", LEAST_WORDS)
     if all(denied for _, denied in read):
-        look("most sentences", _SENTENCES)
-    look("lines", _LINES)
+        look("most sentences", SENTENCES)
+    look("lines", LINES)
     if all(denied for _, denied in read):
-        look("most sentences", _ONE_SENTENCE)
+        look("most sentences", ONE_SENTENCE)
     return _first_of_each(read)
 
 
@@ -287,14 +230,14 @@ def _first_of_each(read: list[_Read]) -> list[_Read]:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else _NUMBERS[text]
+    return int(text) if text.isdigit() else NUMBERS[text]
 
 
 def _said(text: str) -> list[_Read]:
     """Return the phrases that are to be said, or not to be said, word for word."""
     kinds: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-        ("starts with", _STARTS), ("ends with", _ENDS), ("says not", _NOT_CALLS),
-        ("called", _CALLED), ("says", _CALLS), ("says", _USES),
+        ("starts with", STARTS), ("ends with", ENDS), ("says not", NOT_CALLS),
+        ("called", CALLED), ("says", CALLS), ("says", USES),
     )  # fmt: skip
     denials, read = Denials(text), list[_Read]()
     for kind, words in kinds:
@@ -311,12 +254,12 @@ def _said(text: str) -> list[_Read]:
             if phrase:  # of dots alone nothing is left
                 some.append((Direction(kind, phrase), denied))
         read += _first_of_each(some)
-    for sign in islice(_STARTING_SIGN.finditer(text), 1):
+    for sign in islice(STARTING_SIGN.finditer(text), 1):
         read.append((Direction("starts with", sign["sign"]), denials.is_denied(sign)))
-    for marked in islice(_MARKED.finditer(text), 1):
+    for marked in islice(MARKED.finditer(text), 1):
         denied = denials.is_denied(marked)
         read += [(Direction("says", mark), denied) for mark in marked.groups() if mark]
-    for year in _matches(_YEAR, text):
+    for year in _matches(YEAR, text):
         read.append((Direction("says", year[0]), denials.is_denied(year, missed=False)))
     return read
 
@@ -362,7 +305,7 @@ def _is_wished(kind: Kind, low: str, denials: Denials) -> bool:
 def _languages(low: str, denials: Denials) -> list[_Read]:
     read = [
         (Direction("language", name), denials.is_denied(match))
-        for name, words in _LANGUAGE.items()
+        for name, words in LANGUAGE.items()
         for match in _matches(words, low)
     ]
     several = len({each for each, denied in read if not denied}) > 1
