@@ -3,19 +3,22 @@
 A denying word governs what stands behind it in its clause; in Japanese what stands before it, and
 elsewhere as well where the clause ends with it. Some words deny in form alone: a question ("why
 don't you answer in German?"), a second denial ("don't forget to"), a complaint that something is
-missing ("you didn't answer in German"). Where it is not sure that nothing is denied, it counts as
-denied: a wish that is not read keeps its own words, one that is read wrong becomes its opposite.
+missing ("you didn't answer in German"). Where rules cannot tell, it is unsure: a wish that is not
+read keeps its own words, one that is read wrong becomes its opposite, and what only may be
+forbidden is no reason to take anything away.
 
 Knows nothing of what is named (learner.form.directions).
 """
 
 import re
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 
 from learner.form.denying import (
+    ANY,
     AT_LEAST,
     BEHIND,
+    BUT_FOR,
     DEMANDS,
     DENIES,
     GOES_ON,
@@ -28,25 +31,38 @@ from learner.form.denying import (
     MORE_THAN,
     NO_DENIAL,
     NOT_ONLY,
+    ONLY_THAT,
+    ONLY_THAT_JAPANESE,
     QUOTED,
     STOPS,
     THAT,
     TURNS,
     WITHOUT,
+    YOU,
 )
+
+# Neither: it is no wish, and forbids nothing: "not only in English", "at least two sentences".
+Denied = Literal["denied", "not denied", "unsure", "neither"]
 
 # A denying word governs no more than so much behind it, and so much tells how a clause goes on.
 GOVERNS_CHARS: Final = 200
 LOOKS_ON_CHARS: Final = 20
 _SENTENCE_ENDS: Final = ".!?;\n。！？；"
+# What begins with one of these is forbidden where it is denied: "never without a list".
+_LEAVES: Final = frozenset(
+    ("without", "ohne", "sans", "sin", "sem", "senza", "stop", "avoid", "quit")
+)
 
 
 class Denials:
     """What of a text is denied."""
 
-    def __init__(self, text: str) -> None:
-        """Take the text; places are counted in it."""
-        self._text = text
+    def __init__(self, text: str, *, complains: bool = True) -> None:
+        """Take the text; places are counted in it.
+
+        complains: whether it may speak of a reply, in which something is missing
+        """
+        self._text, self._complains = text, complains
 
     @cached_property
     def _strict(self) -> str:
@@ -54,30 +70,31 @@ class Denials:
 
     @cached_property
     def _lenient(self) -> str:
-        return _without(self._strict, LACKS)
+        return _without(self._strict, LACKS) if self._complains else self._strict
 
     @cached_property
     def _counted(self) -> str:
         return _without(self._lenient, MORE_THAN)
 
-    def is_denied(self, match: re.Match[str], *, counts: bool = False, missed: bool = True) -> bool:
-        """Tell whether a wish forbids what was found in the text.
+    def of(self, match: re.Match[str], *, counts: bool = False, missed: bool = True) -> Denied:
+        """Tell whether what was found in the text is denied.
 
         counts: whether it is a number, of which no more may be wished
         missed: whether it may be said of the reply that it is not there
         """
         start, stop = match.span()
+        before = self._text[max(0, start - GOVERNS_CHARS) : start]
         if match[0].casefold().startswith("too "):  # "not too long" wishes what "too long" does
-            return IS_NOT.search(self._text[max(0, start - GOVERNS_CHARS) : start]) is not None
+            return "unsure" if IS_NOT.search(before) else "not denied"
         text = self._counted if counts else self._lenient if missed else self._strict
         if self._text[stop:].casefold().startswith(" enough"):
-            return False  # "not brief enough"
-        return (
-            self._is_governed(text, start)
-            or LESSENS.search(text[max(0, start - GOVERNS_CHARS) : start]) is not None
-            or LAST.match(self._strict, stop) is not None
-            or self._is_denied_behind(start, stop)
-        )
+            return "not denied"  # "not brief enough"
+        if LESSENS.search(text[max(0, start - GOVERNS_CHARS) : start]):
+            return "denied"
+        found = self._governed(text, start)
+        if found == "not denied":
+            found = self._denied_last(stop)
+        return self._denied_behind(start, stop) if found == "not denied" else found
 
     def is_the_least(self, match: re.Match[str]) -> bool:
         """Tell whether a number is a lower bound: "at least two sentences", "more than two"."""
@@ -85,58 +102,80 @@ class Denials:
         before = self._counted[max(0, start - GOVERNS_CHARS) : start]
         return AT_LEAST.search(before) is not None
 
-    def is_no_denial(self, match: re.Match[str]) -> bool:
-        """Tell whether what begins with a denying word denies nothing.
+    def of_denying(self, match: re.Match[str]) -> Denied:
+        """Tell whether what begins with a denying word is denied itself: "never without a list".
 
-        It is asked for ("why not use a list?"), or denied itself ("never without a list").
+        It is neither where it is asked for ("why not use a list?"), or told of a reply.
         """
         start = match.start()
-        first = match[0].split()[0].casefold()
         if self._strict[start] != self._text[start]:
-            return True
-        leaves = first in ("without", "ohne", "sans", "sin", "sem", "senza")
-        return leaves and self._is_governed(self._lenient, start)
+            return "neither"
+        if self._complains and YOU.search(self._text, max(0, start - GOVERNS_CHARS), start):
+            return "neither"
+        leaves = match[0].split()[0].casefold() in _LEAVES
+        return self._governed(self._lenient, start) if leaves else "not denied"
 
-    def _is_governed(self, text: str, place: int) -> bool:
-        """Tell whether a denying word stands before a place in its clause."""
+    def _governed(self, text: str, place: int) -> Denied:
+        """Tell whether a denying word stands before a place in its clause, and surely for it."""
         began = max(0, place - GOVERNS_CHARS)
         began = max(began, *(text.rfind(sign, began, place) + 1 for sign in _SENTENCE_ENDS))
         if NOT_ONLY.search(text, began, place):
-            return True
+            return "neither"
         behind = text[place : place + LOOKS_ON_CHARS]
         text, place = _without(text[began:place], QUOTED) + behind, place - began
-        clause = 0
-        for stop in re.finditer(STOPS, text[:place]):
-            before = text[clause : stop.start()]
-            if GOES_ON.search(before) or THAT.match(text, stop.start()):
-                return DENIES.search(before) is not None
-            clause = stop.end()
-        for ended in WITHOUT.finditer(text, clause):
-            if ended.end() <= place:
-                clause = ended.end()
-        for turn in TURNS.finditer(text, clause):
-            if turn.end() > place:
-                break
-            denials = list(DENIES.finditer(text, clause, turn.start()))
-            if not denials or text[denials[-1].end() : turn.start()].strip():
-                clause = turn.end()
-        return DENIES.search(text[clause:place] + " ") is not None
+        clause = text[_clause_of(text, place) : place]
+        denying = DENIES.search(clause + " ")
+        if denying is None:
+            return "not denied"
+        if BUT_FOR.search(denying[0]) and not ANY.search(clause, 0, denying.start()):
+            return "neither"
+        return "denied" if ONLY_THAT.fullmatch(clause[denying.end() :]) else "unsure"
 
-    def _is_denied_behind(self, start: int, stop: int) -> bool:
+    def _denied_last(self, stop: int) -> Denied:
+        """Tell whether a denying word ends the clause behind a place: "in English, never"."""
+        found = LAST.match(self._strict, stop)
+        if found is None:
+            return "not denied"
+        return "denied" if ONLY_THAT.fullmatch(found["between"] or "") else "unsure"
+
+    def _denied_behind(self, start: int, stop: int) -> Denied:
+        """Tell whether a Japanese clause denies at its end what stands in it."""
         if not KANA.search(self._text):
-            return False
+            return "not denied"
         clause = JAPANESE_CLAUSE.match(self._text, stop)
         rest = clause[0] if clause is not None else ""
         asked = DEMANDS.search(self._text[start:stop] + rest)
         began = max(0, start - GOVERNS_CHARS)
         began = max(began, *(self._text.rfind(sign, began, start) + 1 for sign in "。！？!?\n"))
         why = re.search(r"なんで|なぜ|どうして", self._text[began:start])
-        return asked is None and why is None and BEHIND.search(rest) is not None
+        denying = BEHIND.search(rest)
+        if asked is not None or why is not None or denying is None:
+            return "not denied"
+        return "denied" if ONLY_THAT_JAPANESE.fullmatch(rest[: denying.start()]) else "unsure"
 
 
 def denies(text: str) -> bool:
     """Tell whether a denying word stands in a text."""
     return DENIES.search(text) is not None
+
+
+def _clause_of(text: str, place: int) -> int:
+    """Return where that begins in which a denying word governs a place."""
+    clause = 0
+    for stop in re.finditer(STOPS, text[:place]):
+        if GOES_ON.search(text[clause : stop.start()]) or THAT.match(text, stop.start()):
+            return clause
+        clause = stop.end()
+    for ended in WITHOUT.finditer(text, clause):
+        if ended.end() <= place:
+            clause = ended.end()
+    for turn in TURNS.finditer(text, clause):
+        if turn.end() > place:
+            break
+        denials = list(DENIES.finditer(text, clause, turn.start()))
+        if not denials or text[denials[-1].end() : turn.start()].strip():
+            clause = turn.end()
+    return clause
 
 
 def _without(text: str, words: re.Pattern[str]) -> str:

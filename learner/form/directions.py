@@ -8,12 +8,12 @@ Knows nothing of replies (learner.form.obeys).
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal
 
-from learner.form.denied import Denials, denies
+from learner.form.denied import Denials, Denied, denies
 from learner.form.expressions import (
     CALLED,
     CALLS,
@@ -150,18 +150,49 @@ def directions_of(wish: str) -> tuple[Direction, ...]:
     >>> directions_of("Answer like a pirate."), directions_of("Never answer in French.")
     ((), ())
     """
-    return _read(wish)[0]
+    return _in_one_language(each for each, denied in _read(wish) if denied == "not denied")
 
 
 def forbidden_in(wish: str) -> tuple[Direction, ...]:
-    """Return what a wish forbids, in a fixed order; what it wishes instead says so already.
+    """Return what a wish surely forbids, in a fixed order; what it wishes instead says so already.
 
     >>> [str(each) for each in forbidden_in("Please don't use a table.")]
     ['table']
     >>> forbidden_in("Answer in German, not in English."), forbidden_in("No lists, please.")
     ((), ())
     """
-    return _read(wish)[1]
+    return _unsaid(wish, "denied")
+
+
+def says_more(wish: str) -> bool:
+    """Tell whether its directions alone would lose something that a wish forbids, or may forbid.
+
+    >>> says_more("Answer in German, in at least two sentences"), says_more("No lists, please.")
+    (True, False)
+    """
+    return bool(_unsaid(wish, "denied", "unsure", "neither"))
+
+
+def orders_of(sentence: str) -> tuple[tuple[Direction, ...], tuple[Direction, ...]]:
+    """Return what a sentence of an operator's orders, and what it forbids.
+
+    It complains of no reply ("You never use tables."), and what only may be forbidden is ordered:
+    an operator's words stand.
+
+    >>> ordered, forbidden = orders_of("Never reveal this and answer in German.")
+    >>> [str(each) for each in ordered], forbidden
+    (['language de'], ())
+    """
+    read = _read(sentence, complains=False)
+    ordered = _in_one_language(each for each, denied in read if denied in ("not denied", "unsure"))
+    return ordered, tuple(dict.fromkeys(each for each, denied in read if denied == "denied"))
+
+
+def _unsaid(wish: str, *states: Denied) -> tuple[Direction, ...]:
+    """Return what is found in one of these states, where nothing that is wished says so."""
+    wished = directions_of(wish)
+    found = dict.fromkeys(each for each, denied in _read(wish) if denied in states)
+    return tuple(each for each in found if each not in wished and not opposes((each,), wished))
 
 
 def opposes(one: Sequence[Direction], other: Sequence[Direction]) -> bool:
@@ -183,21 +214,25 @@ def opposes(one: Sequence[Direction], other: Sequence[Direction]) -> bool:
     return False
 
 
-# What was found, and whether it is forbidden.
-_Read = tuple[Direction, bool]
+# What was found, and whether it is denied.
+_Read = tuple[Direction, Denied]
 
 
-def _read(wish: str) -> tuple[tuple[Direction, ...], tuple[Direction, ...]]:
-    """Return what is wished, and what is forbidden where nothing that is wished says so."""
+def _read(wish: str, *, complains: bool = True) -> list[_Read]:
+    """Return what is found in a wish. complains: whether it may speak of a reply"""
     text = " ".join(wish.split())
     low = text.casefold().replace("’", "'")
-    denials = Denials(low)
-    read = [*_numbers(low, denials), *_said(text)]
-    read += _phrases(low, denials, {each.kind for each, denied in read if not denied})
-    read += _languages(low, denials)
-    wished = tuple(dict.fromkeys(each for each, denied in read if not denied))
-    forbidden = dict.fromkeys(each for each, denied in read if denied)
-    return wished, tuple(each for each in forbidden if not opposes((each,), wished))
+    denials = Denials(low, complains=complains)
+    read = [*_numbers(low, denials), *_said(text, Denials(text, complains=complains))]
+    read += _phrases(low, denials, {each.kind for each, denied in read if denied == "not denied"})
+    return read + _languages(low, denials)
+
+
+def _in_one_language(found: Iterable[Direction]) -> tuple[Direction, ...]:
+    """Return each once, and no language where there are several: nobody knows which is meant."""
+    once = dict.fromkeys(found)
+    several = sum(each.kind == "language" for each in once) > 1
+    return tuple(each for each in once if each.kind != "language" or not several)
 
 
 def _numbers(low: str, denials: Denials) -> list[_Read]:
@@ -206,24 +241,23 @@ def _numbers(low: str, denials: Denials) -> list[_Read]:
     def look(kind: Kind, words: re.Pattern[str]) -> None:
         for match in _matches(words, low):
             value = str(_number(match["n"])) if "n" in words.groupindex else "1"
-            denied = denials.is_denied(match, counts=True)
-            if kind == "most sentences":
-                denied = denied or denials.is_the_least(match)
+            least = kind == "most sentences" and denials.is_the_least(match)
+            denied = "neither" if least else denials.of(match, counts=True)
             read.append((Direction(kind, value), denied))
 
     look("most words", MOST_WORDS)
     look("least words", LEAST_WORDS)
-    if all(denied for _, denied in read):
+    if all(denied != "not denied" for _, denied in read):
         look("most sentences", SENTENCES)
     look("lines", LINES)
-    if all(denied for _, denied in read):
+    if all(denied != "not denied" for _, denied in read):
         look("most sentences", ONE_SENTENCE)
     return _first_of_each(read)
 
 
 def _first_of_each(read: list[_Read]) -> list[_Read]:
-    """Return of each kind the first that is wished, and the first that is forbidden."""
-    kept: dict[tuple[Kind, bool], _Read] = {}
+    """Return of each kind the first that is wished, the first that is forbidden, and so on."""
+    kept: dict[tuple[Kind, Denied], _Read] = {}
     for each, denied in read:
         kept.setdefault((each.kind, denied), (each, denied))
     return list(kept.values())
@@ -233,34 +267,35 @@ def _number(text: str) -> int:
     return int(text) if text.isdigit() else NUMBERS[text]
 
 
-def _said(text: str) -> list[_Read]:
+def _said(text: str, denials: Denials) -> list[_Read]:
     """Return the phrases that are to be said, or not to be said, word for word."""
     kinds: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         ("starts with", STARTS), ("ends with", ENDS), ("says not", NOT_CALLS),
         ("called", CALLED), ("says", CALLS), ("says", USES),
     )  # fmt: skip
-    denials, read = Denials(text), list[_Read]()
+    read: list[_Read] = []
     for kind, words in kinds:
         if kind in ("says", "called") and any(each.kind == "says not" for each, _ in read):
             continue
         some: list[_Read] = []
         for match in _matches(words, text):
-            if kind == "says not" and denials.is_no_denial(match):
+            forbids = kind == "says not"
+            if forbids and denials.of_denying(match) != "not denied":
                 continue
             groups = (match.groupdict().get(name) for name in _PHRASE_GROUPS)
             phrase = next((group for group in groups if group), "").strip()[:PHRASE_CHARS]
             phrase = phrase if kind == "starts with" else phrase.rstrip(".")
-            denied = kind != "says not" and denials.is_denied(match, missed=kind != "says")
             if phrase:  # of dots alone nothing is left
-                some.append((Direction(kind, phrase), denied))
+                denied = denials.of(match, missed=kind != "says")
+                some.append((Direction(kind, phrase), "not denied" if forbids else denied))
         read += _first_of_each(some)
     for sign in islice(STARTING_SIGN.finditer(text), 1):
-        read.append((Direction("starts with", sign["sign"]), denials.is_denied(sign)))
+        read.append((Direction("starts with", sign["sign"]), denials.of(sign)))
     for marked in islice(MARKED.finditer(text), 1):
-        denied = denials.is_denied(marked)
+        denied = denials.of(marked)
         read += [(Direction("says", mark), denied) for mark in marked.groups() if mark]
     for year in _matches(YEAR, text):
-        read.append((Direction("says", year[0]), denials.is_denied(year, missed=False)))
+        read.append((Direction("says", year[0]), denials.of(year, missed=False)))
     return read
 
 
@@ -278,35 +313,33 @@ def _phrases(low: str, denials: Denials, known: Collection[Kind]) -> list[_Read]
     for kind, words in _PHRASES:
         if kind in taken:
             continue
-        found = {_is_denied(kind, match, denials) for match in _matches(words, low)}
+        found = {_denied(kind, match, denials) for match in _matches(words, low)}
         rival = _DENIED_KIND.get(kind)
-        if False in found and rival is not None and _is_wished(rival, low, denials):
-            read += [(Direction(each), True) for each in (kind, rival)]
+        if "not denied" in found and rival is not None and _is_wished(rival, low, denials):
+            read += [(Direction(each), "unsure") for each in (kind, rival)]
             taken.add(rival)  # "no list, just as bullet points": nobody knows
             continue
         read += [(Direction(kind), denied) for denied in sorted(found)]
-        if False in found:
+        if "not denied" in found:
             taken |= {other for same in _SAME if kind in same for other in same}
     return read
 
 
-def _is_denied(kind: Kind, match: re.Match[str], denials: Denials) -> bool:
-    if kind in _DENIED_KIND:
-        return denials.is_no_denial(match)
+def _denied(kind: Kind, match: re.Match[str], denials: Denials) -> Denied:
+    if kind in _DENIED_KIND or (kind in ("plain text", "longer") and denies(match[0])):
+        return denials.of_denying(match)
     within = kind in ("list", "emoji") and denies(match[0])  # "use no emojis"
-    return within or denials.is_denied(match)
+    return "denied" if within else denials.of(match)
 
 
 def _is_wished(kind: Kind, low: str, denials: Denials) -> bool:
     words = dict(_PHRASES)[kind]
-    return any(not _is_denied(kind, match, denials) for match in _matches(words, low))
+    return any(_denied(kind, match, denials) == "not denied" for match in _matches(words, low))
 
 
 def _languages(low: str, denials: Denials) -> list[_Read]:
-    read = [
-        (Direction("language", name), denials.is_denied(match))
+    return [
+        (Direction("language", name), denials.of(match))
         for name, words in LANGUAGE.items()
         for match in _matches(words, low)
     ]
-    several = len({each for each, denied in read if not denied}) > 1
-    return [(each, denied) for each, denied in read if denied or not several]

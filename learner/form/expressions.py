@@ -66,7 +66,7 @@ USES: Final = re.compile(
     rf"\b(?i:with|use|using)\s(?:the words?\s)?{_QUOTED}|「(?P<rest>[^」\n]{{1,20}})」を使"
 )
 NOT_CALLS: Final = re.compile(
-    rf"\b(?:do not|don't|never|stop)\s(?:say(?:ing)?|us(?:e|ing)|call(?:ing)?(?: me)?)\s(?:the "
+    rf"\b(?:do not|don['’]t|never|stop)\s(?:say(?:ing)?|us(?:e|ing)|call(?:ing)?(?: me)?)\s(?:the "
     rf"words?\s)?{_QUOTED}",
     re.IGNORECASE,
 )
