@@ -8,12 +8,30 @@ Knows nothing of replies (learner.form.obeys).
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal
 
-from learner.form.denied import Denials, denies
+from learner.form.denied import Denials, Denied, denies
+from learner.form.expressions import (
+    CALLED,
+    CALLS,
+    ENDS,
+    LANGUAGE,
+    LEAST_WORDS,
+    LINES,
+    MARKED,
+    MOST_WORDS,
+    NOT_CALLS,
+    NUMBERS,
+    ONE_SENTENCE,
+    SENTENCES,
+    STARTING_SIGN,
+    STARTS,
+    USES,
+    YEAR,
+)
 
 Kind = Literal[
     "most words", "most sentences", "shorter", "longer", "least words", "yes or no",
@@ -45,81 +63,6 @@ MOST_MATCHES: Final = 16
 _PHRASE_GROUPS: Final = ("phrase", "rest", "chinese", "japanese")
 # A phrase that is to be said word for word is no longer than this.
 PHRASE_CHARS: Final = 60
-
-_NUMBERS: Final = {
-    "one": 1, "a single": 1, "single": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
-    "ten": 10, "einem": 1, "ein": 1, "einen": 1, "zwei": 2, "drei": 3, "une": 1, "un": 1,
-    "una": 1, "deux": 2, "trois": 3, "dos": 2, "tres": 3, "uno": 1, "due": 2, "tre": 3, "uma": 1,
-    "um": 1, "duas": 2, "dois": 2, "a": 1, "an": 1,
-}  # fmt: skip
-_NUMBER: Final = r"(?P<n>\d{1,4}|" + "|".join(sorted(_NUMBERS, key=len, reverse=True)) + ")"
-_SHORT: Final = r"(?:\s(?:short|brief|kurzen|kurzer|courte|corta|breve|curta))?"
-_MOST_WORDS: Final = re.compile(
-    rf"(?:at most|no more than|max(?:imum)?|under|fewer than|höchstens|au plus|como máximo|"
-    rf"al massimo|no máximo)\W{{0,3}}{_NUMBER}\s(?:words|wörter|mots|palabras|parole|palavras)\b"
-)
-_LEAST_WORDS: Final = re.compile(
-    rf"(?:at least|no less than|minimum|mindestens|au moins|al menos|almeno|pelo menos)\W{{0,3}}"
-    rf"{_NUMBER}\s(?:words|wörter|mots|palabras|parole|palavras)\b"
-)
-_SENTENCES: Final = re.compile(
-    rf"\b{_NUMBER}{_SHORT}\s(?:sentences?|satz|sätzen?|phrases?|frases?|frasi|frase)(?:\s(?:court"
-    rf"e|corta|curta|breve))?\b"
-)
-_NAMES: Final = {
-    "en": "english|englisch|anglais|inglés|inglese|inglês|英语|英文|英語",
-    "de": "german|deutsch|allemand|alemán|tedesco|alemão|德语|德文|ドイツ語",
-    "fr": "french|französisch|français|francés|francese|francês|法语|法文|フランス語",
-    "es": "spanish|spanisch|espagnol|español|spagnolo|espanhol|西班牙语|スペイン語",
-    "it": "italian|italienisch|italien|italiano|意大利语|イタリア語",
-    "pt": "portuguese|portugiesisch|portugais|portugués|portoghese|português|葡萄牙语",
-    "zh": "chinese|chinesisch|chinois|chino|cinese|chinês|中文|汉语|中国語",
-    "ja": "japanese|japanisch|japonais|japonés|giapponese|japonês|日语|日文|日本語",
-}
-_LANGUAGE: Final = {
-    name: re.compile(rf"(?:\b(?:in|into|auf|en|em|to)\s(?:{words})\b|用(?:{words})|(?:{words})で)")
-    for name, words in _NAMES.items()
-}
-_QUOTED: Final = r"[\"“„«「](?P<phrase>[^\"”“»」\n]{1,60})[\"”“»」]"
-_STARTS: Final = re.compile(
-    rf"\b(?:start|begin|open)\w*\b[^\"“:]{{0,40}}?(?:{_QUOTED}|words?:\s(?P<rest>.{{1,60}})\Z)",
-    re.IGNORECASE,
-)
-_ENDS: Final = re.compile(
-    rf"\b(?:ends?|finish|sign(?:ed)? off|close|termina|beende)\b[^\"“:]{{0,40}}?"
-    rf"(?:{_QUOTED}|(?:with|words?|palabras):\s(?P<rest>.{{1,60}})\Z)",
-    re.IGNORECASE,
-)
-# A name begins with a capital: "call me a taxi" has none.
-_NAME: Final = r"(?P<rest>[A-ZÀ-Þ][\w'’-]+(?:\s[A-ZÀ-Þ][\w'’-]+)?)"
-_CALLED: Final = re.compile(
-    r"\b(?i:call me|address me as|refer to me as|greet(?:ing)? me as|nenne? mich|nennen sie mich|"
-    r"appel(?:le|ez)-moi|ll[áa]mame|ll[áa]meme|chiamami|mi chiami|"
-    r"me cham[ae] de|chama-me(?: de)?|chame-me(?: de)?)"
-    rf"\s(?:{_QUOTED}|{_NAME})"
-    r"|(?:叫|称呼)我为?(?![做去来干写说吃买学帮起别不怎如什])(?P<chinese>[^\W\d_]{1,6})(?:\Z|[，。！,.!])"
-    r"|(?P<japanese>[^\W\d_]{1,8}?)(?:と|って)呼んで",
-)
-_CALLS: Final = re.compile(rf"\b(?i:greet(?:ing)?|say(?:ing)? hi to)\s(?:{_QUOTED}|{_NAME})")
-_USES: Final = re.compile(
-    rf"\b(?i:with|use|using)\s(?:the words?\s)?{_QUOTED}|「(?P<rest>[^」\n]{{1,20}})」を使"
-)
-_NOT_CALLS: Final = re.compile(
-    rf"\b(?:do not|don't|never|stop)\s(?:say(?:ing)?|us(?:e|ing)|call(?:ing)?(?: me)?)\s(?:the "
-    rf"words?\s)?{_QUOTED}",
-    re.IGNORECASE,
-)
-
-_ONE_SENTENCE: Final = re.compile(r"一句话|一文(?:で|だけ)")
-_LINES: Final = re.compile(rf"\b(?:poem|text|verse) of {_NUMBER} lines\b")
-_MARKED: Final = re.compile(
-    r"\bheadings?:\s(?P<one>\w+) and (?P<other>\w+)|(?P<box>\[ \])|\bmarked (?P<mark>\w+:)"
-)
-_STARTING_SIGN: Final = re.compile(
-    r"\bstart\w* with the emoji (?P<sign>\S{1,4}?)(?=[\s.]|\Z)", re.I
-)
-# A year, or another number of that size, is what a correction is about.
-_YEAR: Final = re.compile(r"\b[12]\d{3}\b(?!\s(?:words|wörter|mots|palabras|parole|palavras))")
 
 # Of a thing that is plainly forbidden: nothing stands between, and nothing behind ("for links").
 _DO_NOT: Final = (
@@ -207,18 +150,49 @@ def directions_of(wish: str) -> tuple[Direction, ...]:
     >>> directions_of("Answer like a pirate."), directions_of("Never answer in French.")
     ((), ())
     """
-    return _read(wish)[0]
+    return _in_one_language(each for each, denied in _read(wish) if denied == "not denied")
 
 
 def forbidden_in(wish: str) -> tuple[Direction, ...]:
-    """Return what a wish forbids, in a fixed order; what it wishes instead says so already.
+    """Return what a wish surely forbids, in a fixed order; what it wishes instead says so already.
 
     >>> [str(each) for each in forbidden_in("Please don't use a table.")]
     ['table']
     >>> forbidden_in("Answer in German, not in English."), forbidden_in("No lists, please.")
     ((), ())
     """
-    return _read(wish)[1]
+    return _unsaid(wish, "denied")
+
+
+def says_more(wish: str) -> bool:
+    """Tell whether its directions alone would lose something that a wish forbids, or may forbid.
+
+    >>> says_more("Answer in German, in at least two sentences"), says_more("No lists, please.")
+    (True, False)
+    """
+    return bool(_unsaid(wish, "denied", "unsure", "neither"))
+
+
+def orders_of(sentence: str) -> tuple[tuple[Direction, ...], tuple[Direction, ...]]:
+    """Return what a sentence of an operator's orders, and what it forbids.
+
+    It complains of no reply ("You never use tables."), and what only may be forbidden is ordered:
+    an operator's words stand.
+
+    >>> ordered, forbidden = orders_of("Never reveal this and answer in German.")
+    >>> [str(each) for each in ordered], forbidden
+    (['language de'], ())
+    """
+    read = _read(sentence, complains=False)
+    ordered = _in_one_language(each for each, denied in read if denied in ("not denied", "unsure"))
+    return ordered, tuple(dict.fromkeys(each for each, denied in read if denied == "denied"))
+
+
+def _unsaid(wish: str, *states: Denied) -> tuple[Direction, ...]:
+    """Return what is found in one of these states, where nothing that is wished says so."""
+    wished = directions_of(wish)
+    found = dict.fromkeys(each for each, denied in _read(wish) if denied in states)
+    return tuple(each for each in found if each not in wished and not opposes((each,), wished))
 
 
 def opposes(one: Sequence[Direction], other: Sequence[Direction]) -> bool:
@@ -240,21 +214,25 @@ def opposes(one: Sequence[Direction], other: Sequence[Direction]) -> bool:
     return False
 
 
-# What was found, and whether it is forbidden.
-_Read = tuple[Direction, bool]
+# What was found, and whether it is denied.
+_Read = tuple[Direction, Denied]
 
 
-def _read(wish: str) -> tuple[tuple[Direction, ...], tuple[Direction, ...]]:
-    """Return what is wished, and what is forbidden where nothing that is wished says so."""
+def _read(wish: str, *, complains: bool = True) -> list[_Read]:
+    """Return what is found in a wish. complains: whether it may speak of a reply"""
     text = " ".join(wish.split())
     low = text.casefold().replace("’", "'")
-    denials = Denials(low)
-    read = [*_numbers(low, denials), *_said(text)]
-    read += _phrases(low, denials, {each.kind for each, denied in read if not denied})
-    read += _languages(low, denials)
-    wished = tuple(dict.fromkeys(each for each, denied in read if not denied))
-    forbidden = dict.fromkeys(each for each, denied in read if denied)
-    return wished, tuple(each for each in forbidden if not opposes((each,), wished))
+    denials = Denials(low, complains=complains)
+    read = [*_numbers(low, denials), *_said(text, Denials(text, complains=complains))]
+    read += _phrases(low, denials, {each.kind for each, denied in read if denied == "not denied"})
+    return read + _languages(low, denials)
+
+
+def _in_one_language(found: Iterable[Direction]) -> tuple[Direction, ...]:
+    """Return each once, and no language where there are several: nobody knows which is meant."""
+    once = dict.fromkeys(found)
+    several = sum(each.kind == "language" for each in once) > 1
+    return tuple(each for each in once if each.kind != "language" or not several)
 
 
 def _numbers(low: str, denials: Denials) -> list[_Read]:
@@ -263,61 +241,61 @@ def _numbers(low: str, denials: Denials) -> list[_Read]:
     def look(kind: Kind, words: re.Pattern[str]) -> None:
         for match in _matches(words, low):
             value = str(_number(match["n"])) if "n" in words.groupindex else "1"
-            denied = denials.is_denied(match, counts=True)
-            if kind == "most sentences":
-                denied = denied or denials.is_the_least(match)
+            least = kind == "most sentences" and denials.is_the_least(match)
+            denied = "neither" if least else denials.of(match, counts=True)
             read.append((Direction(kind, value), denied))
 
-    look("most words", _MOST_WORDS)
-    look("least words", _LEAST_WORDS)
-    if all(denied for _, denied in read):
-        look("most sentences", _SENTENCES)
-    look("lines", _LINES)
-    if all(denied for _, denied in read):
-        look("most sentences", _ONE_SENTENCE)
+    look("most words", MOST_WORDS)
+    look("least words", LEAST_WORDS)
+    if all(denied != "not denied" for _, denied in read):
+        look("most sentences", SENTENCES)
+    look("lines", LINES)
+    if all(denied != "not denied" for _, denied in read):
+        look("most sentences", ONE_SENTENCE)
     return _first_of_each(read)
 
 
 def _first_of_each(read: list[_Read]) -> list[_Read]:
-    """Return of each kind the first that is wished, and the first that is forbidden."""
-    kept: dict[tuple[Kind, bool], _Read] = {}
+    """Return of each kind the first that is wished, the first that is forbidden, and so on."""
+    kept: dict[tuple[Kind, Denied], _Read] = {}
     for each, denied in read:
         kept.setdefault((each.kind, denied), (each, denied))
     return list(kept.values())
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else _NUMBERS[text]
+    return int(text) if text.isdigit() else NUMBERS[text]
 
 
-def _said(text: str) -> list[_Read]:
+def _said(text: str, denials: Denials) -> list[_Read]:
     """Return the phrases that are to be said, or not to be said, word for word."""
     kinds: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-        ("starts with", _STARTS), ("ends with", _ENDS), ("says not", _NOT_CALLS),
-        ("called", _CALLED), ("says", _CALLS), ("says", _USES),
+        ("starts with", STARTS), ("ends with", ENDS), ("says not", NOT_CALLS),
+        ("called", CALLED), ("says", CALLS), ("says", USES),
     )  # fmt: skip
-    denials, read = Denials(text), list[_Read]()
+    read: list[_Read] = []
     for kind, words in kinds:
         if kind in ("says", "called") and any(each.kind == "says not" for each, _ in read):
             continue
         some: list[_Read] = []
         for match in _matches(words, text):
-            if kind == "says not" and denials.is_no_denial(match):
+            forbids = kind == "says not"
+            if forbids and denials.of_denying(match) != "not denied":
                 continue
             groups = (match.groupdict().get(name) for name in _PHRASE_GROUPS)
             phrase = next((group for group in groups if group), "").strip()[:PHRASE_CHARS]
             phrase = phrase if kind == "starts with" else phrase.rstrip(".")
-            denied = kind != "says not" and denials.is_denied(match, missed=kind != "says")
             if phrase:  # of dots alone nothing is left
-                some.append((Direction(kind, phrase), denied))
+                denied = denials.of(match, missed=kind != "says")
+                some.append((Direction(kind, phrase), "not denied" if forbids else denied))
         read += _first_of_each(some)
-    for sign in islice(_STARTING_SIGN.finditer(text), 1):
-        read.append((Direction("starts with", sign["sign"]), denials.is_denied(sign)))
-    for marked in islice(_MARKED.finditer(text), 1):
-        denied = denials.is_denied(marked)
+    for sign in islice(STARTING_SIGN.finditer(text), 1):
+        read.append((Direction("starts with", sign["sign"]), denials.of(sign)))
+    for marked in islice(MARKED.finditer(text), 1):
+        denied = denials.of(marked)
         read += [(Direction("says", mark), denied) for mark in marked.groups() if mark]
-    for year in _matches(_YEAR, text):
-        read.append((Direction("says", year[0]), denials.is_denied(year, missed=False)))
+    for year in _matches(YEAR, text):
+        read.append((Direction("says", year[0]), denials.of(year, missed=False)))
     return read
 
 
@@ -335,35 +313,33 @@ def _phrases(low: str, denials: Denials, known: Collection[Kind]) -> list[_Read]
     for kind, words in _PHRASES:
         if kind in taken:
             continue
-        found = {_is_denied(kind, match, denials) for match in _matches(words, low)}
+        found = {_denied(kind, match, denials) for match in _matches(words, low)}
         rival = _DENIED_KIND.get(kind)
-        if False in found and rival is not None and _is_wished(rival, low, denials):
-            read += [(Direction(each), True) for each in (kind, rival)]
+        if "not denied" in found and rival is not None and _is_wished(rival, low, denials):
+            read += [(Direction(each), "unsure") for each in (kind, rival)]
             taken.add(rival)  # "no list, just as bullet points": nobody knows
             continue
         read += [(Direction(kind), denied) for denied in sorted(found)]
-        if False in found:
+        if "not denied" in found:
             taken |= {other for same in _SAME if kind in same for other in same}
     return read
 
 
-def _is_denied(kind: Kind, match: re.Match[str], denials: Denials) -> bool:
-    if kind in _DENIED_KIND:
-        return denials.is_no_denial(match)
+def _denied(kind: Kind, match: re.Match[str], denials: Denials) -> Denied:
+    if kind in _DENIED_KIND or (kind in ("plain text", "longer") and denies(match[0])):
+        return denials.of_denying(match)
     within = kind in ("list", "emoji") and denies(match[0])  # "use no emojis"
-    return within or denials.is_denied(match)
+    return "denied" if within else denials.of(match)
 
 
 def _is_wished(kind: Kind, low: str, denials: Denials) -> bool:
     words = dict(_PHRASES)[kind]
-    return any(not _is_denied(kind, match, denials) for match in _matches(words, low))
+    return any(_denied(kind, match, denials) == "not denied" for match in _matches(words, low))
 
 
 def _languages(low: str, denials: Denials) -> list[_Read]:
-    read = [
-        (Direction("language", name), denials.is_denied(match))
-        for name, words in _LANGUAGE.items()
+    return [
+        (Direction("language", name), denials.of(match))
+        for name, words in LANGUAGE.items()
         for match in _matches(words, low)
     ]
-    several = len({each for each, denied in read if not denied}) > 1
-    return [(each, denied) for each, denied in read if denied or not several]

@@ -32,9 +32,9 @@ _SORRY: Final = re.compile(
 )
 # Who says this before a name takes it for their own.
 _OWN_NAME: Final = (
-    r"(?:\b(?:i'm|i am|my name is|my name's|ich bin|ich heiße|mein name ist|je suis|je m'appelle|"
-    r"soy|me llamo|mi nombre es|io sono|mi chiamo|eu sou|sou o|sou a|me chamo|chamo-me)\s+"
-    r"|我是|我叫|私は|僕は)"
+    r"(?:\b(?:i'm|i am|my name is|my name's|ich bin|ich hei(?:ß|ss)e|mein name ist|je suis|"
+    r"je m'appelle|soy|me llamo|mi nombre es|io sono|mi chiamo|eu sou|sou o|sou a|me chamo|"
+    r"chamo-me)\s+|我是|我叫|私は|僕は)"
 )
 # Words of grammar, which every text of some length has, and few that two languages share.
 _GRAMMAR: Final = {

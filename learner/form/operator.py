@@ -2,14 +2,14 @@
 
 The operator's words stand: a version that learns "in English, please" of a service that is told to
 answer in German would break them in every conversation. Orders that hold sometimes ("if somebody
-asks for a list, use one") forbid nothing.
+asks for a list, use one") forbid nothing; where it is unsure whether one forbids, it orders.
 """
 
 import re
 from collections.abc import Iterable
 from typing import Final
 
-from learner.form.directions import directions_of, forbidden_in, opposes
+from learner.form.directions import directions_of, forbidden_in, opposes, orders_of
 
 AGAINST: Final = "against the operator's words"
 _ROLES: Final = ("system", "developer")
@@ -43,9 +43,9 @@ def against_operator(messages: Iterable[tuple[str, str | None]], wish: str) -> s
             sentence = found[0].strip()
             if _SOMETIMES.search(sentence):
                 continue
-            ordered = directions_of(sentence)
+            ordered, banned = orders_of(sentence)
             if opposes(ordered, wished) or not forbidden.isdisjoint(ordered):
                 return sentence
-            if not frozenset(wished).isdisjoint(forbidden_in(sentence)):
+            if not frozenset(wished).isdisjoint(banned):
                 return sentence
     return ""

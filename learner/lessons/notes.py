@@ -18,7 +18,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from learner.form.directions import Direction, Kind, forbidden_in, opposes
+from learner.form.directions import Direction, Kind, forbidden_in, opposes, says_more
 from learner.judges.acts.wording import OWN_WORDING, TELLING
 from learner.judges.wishes import hint_of
 from learner.settings import group_of
@@ -106,7 +106,7 @@ def text_of(lesson: LessonRow, rule: str) -> str | None:
     standing = [each for each in wished if each.kind not in ("says", "says not")]
     if rule in TELLING and not standing:
         return None  # what this one answer should have said
-    if wished and not forbidden_in(lesson.instruction):
+    if wished and not says_more(lesson.instruction):
         return " ".join(_WORDS[each.kind](each.value) for each in wished)
     known = lesson.instruction in OWN_WORDING.values()
     return lesson.instruction if known or rule not in TELLING else None

@@ -24,8 +24,10 @@ from streams.records import Json, Judgement, Turn, canonical_json
 # A schema is checked by a program, but the client that wrote it may have meant less than it says.
 SURE_OF_FAULT: Final = 0.9
 MAX_CALLS: Final = 64
-# Of what names a call, so much is told: the name is in it, and little of what was said.
+# Of a tool's name so much is told; of its arguments nothing, as they are somebody's words.
 NAMING_CHARS: Final = 60
+# The name comes first: a name behind it may be somebody's, among the arguments.
+_CALLED: Final = re.compile(rf'[^"]{{0,100}}"name"\s*:\s*"([\w.:/-]{{1,{NAMING_CHARS}}})"')
 
 Verdict = tuple[Literal[-1, 1], float, str]
 
@@ -145,8 +147,9 @@ def _broken_fault(turn: Turn) -> Verdict | None:
     """Return what a whole reply meant as a call, and is none: cut ones nobody knows."""
     if not turn.broken_calls or not _is_whole(turn):
         return None
-    meant = " ".join(turn.broken_calls[0][: 2 * NAMING_CHARS].split())
-    return -1, SURE_OF_FAULT, f"meant as a call, and none: {meant[:NAMING_CHARS]}"
+    name = _CALLED.match(turn.broken_calls[0])
+    told = f": {name[1]}" if name else ""
+    return -1, SURE_OF_FAULT, f"meant as a call, and none{told}"
 
 
 def held_fault(turn: Turn) -> Verdict | None:

@@ -101,6 +101,50 @@ Use at least three sentences →
 more than two sentences please →
 no less than two sentences →
 no more than one sentence → most sentences 1
+You never answer in German! → language de
+You are not answering in German → language de
+You're not answering in French any more, ok? →
+not so long and in German → language de
+You still haven't answered in German → language de
+You never use bullet points → list
+You don't use bullet points → list
+You never use emojis! → emoji
+You never end with a question → ends with a question
+make sure you never use a table →
+From now on you never use a table →
+You never answer in German again →
+I don't mind answers in German → language de
+Don't stop answering in German → language de
+Don't stop being concise → shorter
+no numbers no bold → plain text
+Please don't stop using bullet points →
+Never stop using bullet points, please →
+Please never stop using emojis →
+Don't ever stop using lists →
+Please don't avoid lists →
+Stop rambling and answer in one sentence → most sentences 1
+Stop writing essays and keep it short → shorter
+Don't use jargon and keep it short → shorter
+Don't explain just answer in one sentence → most sentences 1
+I don't want you to just answer in German →
+Don't answer just in German →
+no explanations only yes or no → yes or no
+no bullet points max 3 sentences → no list; most sentences 3
+No emojis in German please → no emoji; language de
+without emojis and shorter → no emoji; shorter
+instead of a table use a list → list
+Instead of trying to use a table →
+I've no patience so keep it short → shorter
+No time to read so in German → language de
+if something is not clear ask me a question → ends with a question
+As I don't speak English you should answer in German → language de
+I cannot read English and need it in German → language de
+Without exception answer in German → language de
+no need to use a table →
+Please don't answer in English, or in French →
+Do not answer in a table, or in JSON →
+Never use a table, or as a list →
+You must not, ever, answer in German →
 # de
 mindestens drei Sätze →
 mehr als zwei Sätze, keine Listen → no list
@@ -135,6 +179,23 @@ weder auf Englisch noch auf Französisch →
 Nie ohne Liste →
 Nenn mich nicht Sam →
 Nenn mich Max, nicht Sam → called Max
+Kannst du nicht auf Deutsch antworten? → language de
+Kannst du bitte nicht auf Englisch antworten? →
+Du antwortest nie auf Deutsch! → language de
+Du antwortest nicht mehr auf Englisch →
+Geht das nicht kürzer? → shorter
+Geht's nicht kürzer? → shorter
+Können Sie nicht auf Deutsch antworten? → language de
+Kannst du aufhören, auf Englisch zu antworten? →
+Kannst du aufhören auf Englisch zu antworten? →
+keine Emojis auf Deutsch → no emoji; language de
+geht es nicht auch auf Deutsch? → language de
+Ich spreche kein Englisch und möchte Antworten auf Deutsch → language de
+nicht so lang und auf Deutsch bitte → language de
+Hör auf zu schwafeln und antworte auf Deutsch → language de
+Antworte in jeder Sprache außer auf Deutsch →
+Nicht bloß auf Englisch →
+Antworte nicht auf Englisch, oder auf Französisch →
 # fr
 Jamais en anglais →
 Ne réponds pas en anglais →
@@ -162,6 +223,12 @@ sans emojis et en français → no emoji; language fr
 au moins trois phrases →
 plus jamais en anglais →
 en anglais ? Non merci. →
+tu ne réponds jamais en français → language fr
+pas de blabla et en français → language fr
+tu ne dois jamais répondre en anglais →
+Je veux que tu ne répondes jamais en anglais →
+Ne réponds pas en anglais, ou en espagnol →
+Je ne parle pas anglais réponds en français → language fr
 # es
 nada de respuestas en inglés →
 al menos tres frases, en español → language es
@@ -186,6 +253,10 @@ No, en español → language es
 sin listas y en español → no list; language es
 ni en inglés ni en francés →
 No quiero que respondas en inglés →
+nunca respondes en español → language es
+sin emojis y más corto → no emoji; shorter
+no hablo inglés responde en español → language es
+no respondas en inglés, o en francés →
 # it
 Mai in inglese →
 non rispondere in inglese →
@@ -208,6 +279,9 @@ Basta con le risposte in inglese →
 non mi chiami Sam →
 almeno tre frasi →
 niente risposte in inglese →
+non rispondi mai in italiano → language it
+non rispondere in inglese, o in francese →
+non parlo inglese rispondi in italiano → language it
 # pt
 nada de respostas em inglês →
 pelo menos duas frases →
@@ -231,6 +305,8 @@ sem listas e em português → no list; language pt
 não me chame de Sam →
 não me chame de Sam, me chame de Bia → called Bia
 Chega de responder em inglês →
+você nunca responde em português → language pt
+não responda em inglês, ou em francês →
 # zh
 别用英语 →
 请不要用英语回答 →
@@ -260,6 +336,8 @@ Chega de responder em inglês →
 至少一句话 →
 用英语回答就不必了 →
 用中文行不行 → language zh
+不要就用一句话回答 →
+我看不懂英文所以用中文回答 → language zh
 # ja
 英語で話しかけないでほしい →
 英語はやめて日本語で答えて → language ja
@@ -292,6 +370,8 @@ Chega de responder em inglês →
 健太じゃなくて、太郎って呼んで → called 太郎
 わからないので日本語で答えて → language ja
 英語で答える必要はない →
+短く答えて余計なことは書かないで → shorter
+英語で答えて欲しくない →
 """
 
 

@@ -24,6 +24,17 @@ def test_only_what_is_wished_is_a_direction(words: str, wished: list[str]) -> No
         ("Don't call me Sam, call me Max", []),
         ("Never without a list", ["no list"]),
         ("英語で答えないで", ["language en"]),
+        ("Please don't, under any circumstances, answer in French", ["language fr"]),
+        ("Please don't answer in English, or in French", ["language en", "language fr"]),
+        ("Auf Englisch bitte nicht.", ["language en"]),
+        ("不要再用英语了", ["language en"]),
+        ("ne réponds jamais en anglais", ["language en"]),
+        ("Never guess and reply in German", []),
+        ("Not only in English", []),
+        ("Leave out the dates except 1789.", []),
+        ("Answer in any language except in French", ["language fr"]),
+        ("At least three sentences", []),
+        ("I never understand texts that are in French", []),
     ],
 )
 def test_what_is_forbidden_is_told_where_no_wish_says_it(words: str, forbidden: list[str]) -> None:
@@ -46,6 +57,10 @@ def test_what_is_forbidden_is_told_where_no_wish_says_it(words: str, forbidden: 
         "no in ",
         "in French, ",
         "1990 ",
+        "never o o o o ",
+        "a or ",
+        "if you not ",
+        "stop a-a ",
     ],
 )
 def test_long_words_cost_no_more_than_they_are_long(piece: str) -> None:

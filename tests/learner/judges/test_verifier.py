@@ -71,17 +71,20 @@ def meant(text: str, *broken: str, finish: Any = "stop") -> Turn:
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
-        ('<tool_call>\n{"name": "wether"}', '<tool_call> {"name": "wether"}'),
+        ('<tool_call>\n{"name": "wether"}', ": wether"),
         ('{"name": "weather", "arguments": {"city": "Oslo" and "the fjord"}}',
-         '{"name": "weather", "arguments": {"city": "Oslo" and "the fj'),
-        ("[TOOL_CALLS]" + "\n" * 10**6, "[TOOL_CALLS]"),
+         ": weather"),
+        ('{"arguments": {"to": "ada@clinic.example", "name": "Ada"}, "name": "mail"', ""),
+        ('{"name": "Ada Weber, born in 1980"', ""),
+        ("[TOOL_CALLS]" + "\n" * 10**6, ""),
+        ('{"name": "' * 10**5, ""),
     ],
-    ids=["unknown", "malformed", "long"],
+    ids=["unknown", "malformed", "words first", "no name", "long", "again and again"],
 )  # fmt: skip
 def test_what_was_meant_as_a_call_and_is_none_is_a_fault(broken: str, told: str) -> None:
-    """The agent keeps it out of the reply; its beginning is the evidence."""
+    """The agent keeps it out of the reply; no more than the tool's name is the evidence."""
     for reply in (meant("", broken), meant("Let me look. ", broken, "another")):
-        assert verdict(reply) == (-1, f"meant as a call, and none: {told}")
+        assert verdict(reply) == (-1, f"meant as a call, and none{told}")
 
 
 def test_a_broken_call_that_was_mended_or_cut_is_no_fault() -> None:

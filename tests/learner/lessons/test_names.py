@@ -15,6 +15,8 @@ WISHED = directions_of("can you call me Max from now on")
         ("The sky is blue, Max.", True),
         ("I'm happy to help, Max.", True),
         ("I'm Max, the color of the sky is a fundamental concept.", False),
+        ("Ich heiße Max.", False),
+        ("ICH HEISSE MAX, und helfe gern.", False),
         ("Hello! I’m Max from now on, Max.", False),
         ("My name is Max. The sky is blue.", False),
         ("Ich bin Max. Der Himmel ist blau.", False),

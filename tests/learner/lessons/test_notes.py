@@ -145,6 +145,8 @@ def test_a_standing_wish_is_a_note_in_few_words(home: Home, words: str, text: st
         ("don't use a table, use a list", "don't use a table, use a list"),
         ("no more than two sentences", "Answer in at most two sentences."),
         ("At least two sentences, please.", "At least two sentences, please."),
+        ("Please don't stop using bullet points", "Please don't stop using bullet points"),
+        ("Please never stop using emojis", "Please never stop using emojis"),
     ],
 )
 def test_a_note_never_says_the_opposite(home: Home, words: str, text: str) -> None:
@@ -214,6 +216,7 @@ def test_one_person_has_few_notes_and_the_newest_wins(home: Home) -> None:
         ("英語で答えないで", "英語で答えて", False),
         ("Never answer in French.", "Answer in German.", True),
         ("Don't use a table.", "Use a list, please.", True),
+        ("Answer in German.", "Never guess and reply in German", True),
     ],
 )
 def test_what_somebody_forbids_is_against_their_wish_for_it(
@@ -225,6 +228,25 @@ def test_what_somebody_forbids_is_against_their_wish_for_it(
     assert sum(state == "active" for state in home.notes().values()) == 1 + both
     with home.store.reading() as session:
         assert len(session.exec(select(LessonRow)).all()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        ("Answer in German.", "You never answer in German!"),
+        ("auf Deutsch bitte", "Kannst du nicht auf Deutsch antworten?"),
+        ("Answer in German.", "You are not answering in German"),
+        ("Answer in German.", "You still haven't answered in German"),
+        ("en français", "tu ne réponds jamais en français"),
+    ],
+)
+def test_a_complaint_that_a_note_was_not_kept_keeps_it(home: Home, words: str, again: str) -> None:
+    """It wishes for the same once more."""
+    home.hints(words, "a")
+    before = home.notes()
+    home.hints(again, "b")
+    assert home.notes() == before
+    assert list(before.values()) == ["active"]
 
 
 @pytest.mark.parametrize("opposite", [False, True])
