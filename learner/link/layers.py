@@ -132,16 +132,16 @@ def layer_by_texts(echo: Echo, turn: Candidate, texts: Texts, asking: Asking) ->
         return None
     same_question = echo.asked_key is not None and echo.asked_key == turn.asked_key
     if echo.reply_key == turn.reply_key:
-        if _may_be(echo, turn, asking) and _asks_the_same(echo, texts):
+        if _may_be(echo, turn, asking) and asks_the_same(echo, texts):
             return "wrapped"
         return "alone" if _is_long(echo) else None
     if not _may_be(echo, turn, asking) or not _is_made_of(echo, turn, texts):
         return None
     same_session = asking.named and turn.session == asking.session
-    return "cut" if same_question or same_session or _asks_the_same(echo, texts) else None
+    return "cut" if same_question or same_session or asks_the_same(echo, texts) else None
 
 
-def _asks_the_same(echo: Echo, texts: Texts) -> bool:
+def asks_the_same(echo: Echo, texts: Texts) -> bool:
     """Return whether one question holds the other, or both hold a third in other surroundings."""
     if holds(echo.asked, texts.asked):
         return True
