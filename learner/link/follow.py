@@ -18,7 +18,9 @@ from learner.link.layers import (
     Asking,
     Candidate,
     Layer,
+    asks_the_same,
     choose,
+    contested,
     is_lately,
     layer_by_hashes,
     layer_by_texts,
@@ -95,6 +97,7 @@ class _Search:
         """Link an echo to its turn; False where the echoes before it need no look-up."""
         known, layers = self._look_up(echo, last=last)
         found = [(layer, known[id].candidate) for id, layer in self._meant(known, layers).items()]
+        found = self._asked_here(found, echo) or found
         choice = choose(found, echo, self._asking, last=last)
         if choice.ambiguous and choice.layer == "talk":
             choice = replace(choice, candidate=self._one_of(choice.twins, known))
@@ -125,6 +128,14 @@ class _Search:
             for id, layer in left.items()
             if all(left.get(step) != layer for step in _next_steps(id, known))
         }
+
+    def _asked_here(
+        self, found: Sequence[tuple[Layer, Candidate]], echo: Echo
+    ) -> list[tuple[Layer, Candidate]]:
+        """Leave out other sessions where the question was wrapped in the one that is named."""
+        here = contested(found, echo, self._asking)
+        texts = self._lookup.texts([turn.id for turn in here])
+        return [("session", turn) for turn in here if asks_the_same(echo, texts[turn.id])]
 
     def _one_of(self, twins: Sequence[Candidate], known: dict[str, Known]) -> Candidate | None:
         """Return which of some turns that asked and said the same is meant; None: any may be.

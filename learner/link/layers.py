@@ -20,11 +20,12 @@ what was left out shows none), unless the reply is long: clients that compact a 
 of their own into it, and strangers say the same few words.
 
 In a session that the client has named, a turn of that session that asked and said the same comes
-before all others. The surest layer that finds a turn decides. If it finds two that it cannot tell
-apart, nothing is linked: no verdict is better than one on another reply. Two turns with the same
-chain are no such case: they asked and said the same, so that the newest stands for both. Of two
-that are the same but for what the system said (`talk`), one may be out of the question: it is old,
-did not arrive, or something else follows it.
+before all others. Where one only said the same there, and the whole conversation is another
+session's, what was asked decides (learner.link.follow). The surest layer that finds a turn decides.
+If it finds two that it cannot tell apart, nothing is linked: no verdict is better than one on
+another reply. Two turns with the same chain are no such case: they asked and said the same, so that
+the newest stands for both. Of two that are the same but for what the system said (`talk`), one may
+be out of the question: it is old, did not arrive, or something else follows it.
 
 Knows nothing of tables.
 """
@@ -173,6 +174,8 @@ def choose(
         request is the newest that was given there
     """
     pairs = list(found)
+    if twins := contested(pairs, echo, asking):
+        return Choice(layer="session", twins=twins)
     if asking.named:
         pairs = [pair for pair in pairs if _is_at_home(*pair, echo, asking)] or pairs
     by_layer: dict[Layer, list[Candidate]] = {}
@@ -186,6 +189,21 @@ def choose(
                 return Choice(layer=layer, twins=tuple(likeliest))
             return Choice(newest(likeliest, asking.created_ms), layer)
     return Choice()
+
+
+def contested(
+    found: Iterable[tuple[Layer, Candidate]], echo: Echo, asking: Asking
+) -> tuple[Candidate, ...]:
+    """Return turns that said the same in the named session, where the whole talk is another's.
+
+    The client may have wrapped the question there, or go on with a conversation under a new name.
+    """
+    pairs = list(found)
+    if not asking.named or any(_is_at_home(*pair, echo, asking) for pair in pairs):
+        return ()
+    if not any(layer in ("chain", "talk") for layer, _ in pairs):
+        return ()
+    return tuple(candidate for layer, candidate in pairs if layer == "session")
 
 
 def _is_at_home(layer: Layer, turn: Candidate, echo: Echo, asking: Asking) -> bool:

@@ -1,7 +1,7 @@
 """A chore is told by the conversation beside it, whatever its words; a person is not one."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -180,7 +180,7 @@ SUM_UP = (
 @pytest.mark.parametrize("purpose", ["chore", "main"])
 @pytest.mark.parametrize("before", [[], [user("What did we do so far?")]])
 def test_a_summary_of_one_message_stays_a_chore(
-    taken: Taken, purpose: str, before: list[Message]
+    taken: Taken, purpose: Literal["chore", "main"], before: list[Message]
 ) -> None:
     """Nothing was asked where the client shows it, or something else; marked or guessed, it is."""
     summary = "They want to bake bread in a pan."

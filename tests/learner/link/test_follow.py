@@ -408,6 +408,43 @@ def test_a_named_session_outweighs_the_same_words_at_the_same_minute(taken: Take
     assert [taken.link(f"a{n}")[:2] for n in range(4)] == [(f"b{n}", "reply") for n in range(4)]
 
 
+ORDER = "Turn on the light."
+
+
+@pytest.mark.parametrize(
+    "asked", [wrapped(ORDER, "Lamps."), user(f"### Context\nLamps.\n\n### Question\n{ORDER}")]
+)
+@pytest.mark.parametrize("age_ms", [3_600_000, 30 * 24 * 3_600_000])
+@pytest.mark.parametrize("minute", [0, 9])
+@pytest.mark.parametrize("late", [False, True])
+def test_the_same_words_in_another_session_are_not_meant_where_the_question_was_wrapped(
+    taken: Taken, asked: Message, age_ms: int, minute: int, late: bool
+) -> None:
+    """The client shows the question alone later, as it was asked in another chat."""
+    other = turn([clock(0), LIGHT], DONE, id="other", session="s0", created_ms=1_000)
+    mine = turn([clock(5), asked], DONE, id="mine", session="s1", created_ms=age_ms)
+    said = [clock(minute), LIGHT, reply(DONE), TOO_LONG]
+    next = after(*said, session="s1", at=age_ms + 9_000)
+    taken(other, *((next, mine) if late else (mine, next)))
+    assert taken.link("mine") == ("next", "reply", "session")
+    assert taken.link("other") == (None, None, None)
+    assert scores(taken) == [("mine", -1)]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_session_says_nothing_where_its_reply_was_to_another_question(
+    taken: Taken, late: bool
+) -> None:
+    """A talk may go on under another name, and a question may come back as a client likes."""
+    other = turn([clock(0), LIGHT], DONE, id="other", session="s0", created_ms=1_000)
+    fan = turn([clock(5), user("And the fan.")], DONE, id="fan", session="s1", created_ms=2_000)
+    next = after(clock(9), LIGHT, reply(DONE), TOO_LONG, session="s1")
+    taken(other, *((next, fan) if late else (fan, next)))
+    assert taken.link("other") == taken.link("fan") == (None, None, None)
+    assert taken.row("next").unlinked == "ambiguous"
+    assert scores(taken) == []
+
+
 def test_a_cloned_chat_goes_on_from_the_one_that_it_was_cloned_from(taken: Taken) -> None:
     """What its own session does not hold is another's, by the whole conversation."""
     taken(baked(session="one"), after(ASKED, reply(BREAD), TOO_LONG, session="clone"))
