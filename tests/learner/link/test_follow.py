@@ -172,6 +172,52 @@ def test_of_orders_that_are_all_out_of_the_question_none_is_meant(taken: Taken, 
     assert taken.row("next").unlinked == "ambiguous"
 
 
+STOPPED = [reply("[stopped]"), user("And the fan.")]
+AGAIN: dict[str, list[Message]] = {  # what stands behind the order when the complaint is sent again
+    "regenerated": [TOO_LONG],
+    "regenerated, and stamped": [user("[12:09] Too long. Shorter please.")],
+    "gone on with": [TOO_LONG, *STOPPED],
+}
+
+
+@pytest.mark.parametrize("again", AGAIN)
+def test_a_complaint_that_is_sent_again_is_about_no_fresh_reply(taken: Taken, again: str) -> None:
+    """Its own conversation goes on, though the same order was given anew in another meanwhile."""
+    taken(lit(1, 1_000), after(clock(2), LIGHT, reply(DONE), TOO_LONG, at=9_000, id="told"))
+    taken(lit(3, 20_000), after(clock(4), LIGHT, reply(DONE), *AGAIN[again]))
+    assert taken.link("t1") == ("told", "reply", "talk")
+    assert taken.link("t3") == (None, None, None)
+    assert scores(taken) == [("t1", -1)]
+    assert taken.row("next").unlinked == ("unknown" if STOPPED[0] in AGAIN[again] else "ambiguous")
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("at", [30_000, 2 * DAY_MS])
+def test_an_old_complaint_in_a_history_is_about_no_fresh_reply(
+    taken: Taken, known: bool, at: int
+) -> None:
+    """Somebody goes on with the conversation when the order was just given anew in another.
+
+    known: the reply to the complaint comes back as it was given
+    """
+    said = [LIGHT, reply(DONE), TOO_LONG]
+    taken(lit(1, 1_000), after(clock(2), *said, at=9_000, id="told"), lit(3, at - 5_000))
+    goes_on = [reply("Ok."), user("And the fan.")] if known else STOPPED
+    taken(after(clock(4), *said, *goes_on, at=at))
+    assert taken.link("t1") == ("told", "reply", "talk")
+    assert taken.link("t3") == (None, None, None)
+    assert taken.link("told")[0] == ("next" if known else None)
+    assert [score for _, score in scores(taken) if score < 0] == [-1]
+
+
+def test_the_same_complaint_of_another_day_is_a_new_one(taken: Taken) -> None:
+    """An order that fails again and again may be complained of in the same words."""
+    taken(lit(1, 1_000), after(clock(2), LIGHT, reply(DONE), TOO_LONG, at=9_000, id="told"))
+    at = 2 * DAY_MS
+    taken(lit(3, at), after(clock(4), LIGHT, reply(DONE), TOO_LONG, at=at + 5_000))
+    assert taken.link("t3") == ("next", "reply", "talk")
+
+
 def test_a_reply_that_was_given_anew_in_the_same_words_stands_for_both(taken: Taken) -> None:
     """In the session that the client names; in another one nothing says which is meant."""
     for name, session in (("a", "s"), ("b", None)):
