@@ -53,17 +53,46 @@ _TIMES: Final = rf"{_TIME}(?:,?\s{{1,2}}(?:at\s)?{_TIME})?"
 _EXACT: Final = (
     r"(?:\d{4}-\d\d-\d\d(?:T\d\d:\d\d|\s\d\d:\d\d:\d\d)[\d:.Z+-]{0,20}|\b1[6-9]\d{8}(?:\d{3})?\b)"
 )
+# One with its day in words, in eight languages, as clocks write it.
+_WEEKDAY: Final = (
+    r"(?:mon|tue|wed|thu|fri|sat|sun|die|mit|don|fre|sam|son|lun|mar|mi[eé]|jue|vie|s[aá]b|dom|mer"
+    r"|jeu|ven|dim|seg|ter|qua|qui|sex|gio|周|星期)[^\W\d]{0,8}(?:-feira)?\.?"
+)
+_MONTH: Final = (
+    r"(?:jan|ene|gen|f[eé][bv]|m[aä]r|apr|abr|avr|ma[iy]|mag|jun|jui|giu|jul|lug|aug|ago|aoû|sep|set"
+    r"|o[ck]t|out|ott|nov|d[eé][cz]|dic)[^\W\d]{0,8}\.?"
+)
+_DAY: Final = r"\d{1,2}(?:st|nd|rd|th|er|\.)?"
+_DATE: Final = (
+    rf"(?:(?:{_MONTH}[ -]{_DAY}|{_DAY}[ -](?:de )?{_MONTH})(?:,?[ -](?:del? )?\d{{4}})?"
+    r"|\d{4}年\d{1,2}月\d{1,2}日)"
+)
+_AT: Final = r",?\s{1,2}(?:(?:at|um|à|às|a las|alle(?: ore)?)\s)?"
+_ZONE: Final = r"(?:\s(?:utc|gmt|ces?t|[ecmp][sd]t|bst|ist|jst)\b)?(?:\s\d{4}\b)?"
+_SPOKEN: Final = (
+    rf"(?:{_WEEKDAY}{_AT})?(?:{_DATE}{_AT}(?:{_WEEKDAY}{_AT})?)?{_TIMES}"
+    rf"(?:\s?[ap]\.?m\b\.?)?{_ZONE}"
+)
 _IN_BRACKETS: Final = rf"[^\[\](){{}}\n]{{0,40}}?{_TIME}[^\[\](){{}}\n]{{0,40}}"
 _WHO: Final = r"[\w .'@-]{1,40}"
 _ENDS: Final = r"(?:^|(?<=[.!?…。？！]))\s{0,4}"
 # What stands before one that tells when something was asked.
 _LABEL: Final = (
     r"(?:(?:current|local|server|system|utc)[ _-]?(?:date|day|time)(?:[ _]?(?:and|&|/)[ _]?time)?"
-    r"|date[ _]?(?:and|&|/)?[ _]?time|time[ _]?stamp|aktuelle[sr]? (?:datum|uhrzeit|zeit)"
+    r"|today['’]s (?:date|time)|date[ _]?(?:and|&|/)?[ _]?time|time[ _]?stamp"
+    r"|aktuelle[sr]? (?:datum|uhrzeit|zeit)"
     r"|(?:fecha|hora|heure|date|data|ora) (?:actual|actuelle|atual|attuale)"
-    r"|当前时间|当前日期|現在時刻"
-    r"|(?<!\w )(?:now|today|jetzt|heute|ahora|hoy|maintenant|agora|hoje|adesso|oggi|现在|現在))"
+    r"|当前时间|当前日期|現在時刻)"
 )
+# The same with nothing between it and the moment: "Today: a table at 19:00" asks for one.
+_NOW: Final = (
+    r"(?<!\w )(?:now|today|jetzt|heute|ahora|hoy|maintenant|agora|hoje|adesso|oggi|现在|現在)"
+)
+# The same before an exact one only, as a line's or a field's name: people write these, too.
+_FIELD: Final = (
+    r"(?:^[^\w\n]{0,6}|[\"'])(?:date|time|sent(?:[ _]at)?)[\"'*_]{0,3}\s?[:=：][\"'*_\s]{0,4}"
+)
+_IS: Final = r"[\"'*_]{0,3}\s?(?:[:=：]|is|ist|es|est|è|é)[\"'*_\s]{0,4}"
 # Where a moment tells when something was asked, and is no part of it: at the edge of a line in
 # brackets, behind a label, before who said it, or alone. "Wake me at 7:00" asks for one.
 _STAMP: Final = re.compile(
@@ -73,8 +102,9 @@ _STAMP: Final = re.compile(
             rf"^{_WHO}[\[(（]{_IN_BRACKETS}[\])）]\s?[:：]",
             rf"[\[【]{_IN_BRACKETS}[\]】]\s*$",
             rf"{_ENDS}[(（]{_IN_BRACKETS}[)）]\s*$",
-            rf"{_LABEL}[\"'*_]{{0,3}}\s?(?:[:=：]|is|ist|es|est|è|é)[\"'*_\s]{{0,4}}"
-            rf"(?:[^\W\d]{{2,12}}\.?,?\s{{1,2}}){{0,2}}{_TIMES}",
+            rf"(?:{_LABEL}{_IS}(?:[^\W\d]{{2,12}}\.?,?\s{{1,2}}){{0,2}}?|{_NOW}{_IS}"
+            rf"|{_ENDS}it(?:['’]s|\sis) (?:now|currently)\s)(?P<told>{_SPOKEN})",
+            rf"{_FIELD}{_EXACT}",
             rf"^\s{{0,4}}{_TIMES}\s{{1,3}}(?:[-–—|]\s{{1,3}}{_WHO}[:：]|<{_WHO}>)\s",
             rf"^\s{{0,4}}{_EXACT}",
             rf"{_ENDS}{_EXACT}\s*$",
@@ -202,7 +232,12 @@ def _differ_in_moments(one: str, other: str) -> bool:
 
 
 def _without_stamps(text: str) -> str:
-    return _STAMP.sub(lambda stamp: _MOMENT.sub("", stamp[0]), text)
+    return _STAMP.sub(_without_moment, text)
+
+
+def _without_moment(stamp: re.Match[str]) -> str:
+    told = stamp["told"]  # behind a label, with what else it says of the day
+    return stamp[0].removesuffix(told) if told else _MOMENT.sub("", stamp[0])
 
 
 def _made_of_one(one: str, other: str) -> bool:

@@ -9,7 +9,8 @@ a program that puts whole conversations or examples into one message: its next r
 the same words as the one before.
 
 A guess may be wrong: when the conversation that it begins goes on, or somebody rates its reply, it
-was a person's (learner.intake). Chores that a request alone gives away are marked by the agent.
+was a person's (learner.intake). Chores that a request alone gives away are marked by the agent, and
+stay chores unless the whole conversation goes on.
 """
 
 import re
@@ -18,12 +19,13 @@ from typing import Final
 
 from sqlmodel import Session
 
+from learner.link.alike import is_mark
 from learner.link.conversation import Link, speaks
-from learner.link.layers import Layer, Texts
+from learner.link.layers import Layer, Texts, asks_the_same
 from learner.link.lookup import Lookup
 from learner.link.normal import normal, spoken
-from learner.link.pieces import echoes_of, last_asked
-from streams.records import Turn
+from learner.link.pieces import Echo, echoes_of, last_asked
+from streams.records import Message, Turn
 from streams.store.states import UNTRAINED
 from streams.store.tables import TurnRow
 
@@ -42,8 +44,8 @@ LABEL_CHARS: Final = 40
 
 # Links by these carry the whole conversation: the request goes on with it, and quotes nothing else.
 WHOLE: Final[tuple[Layer, ...]] = ("named", "chain", "talk")
-# Links by these do where the reply is the request's last, behind the same reply as it was given: a
-# summary that stands for a conversation has no reply before it.
+# Links by these do where the reply is the request's last, behind the same reply and question as it
+# was given, or a mark for the question: a summary stands for a conversation behind others, or none.
 LAST: Final[tuple[Layer, ...]] = ("session", "pair", "normal", "wrapped")
 
 _JSON: Final = re.compile(r"json", re.IGNORECASE)
@@ -82,8 +84,18 @@ def goes_on(row: TurnRow, link: Link, request: Turn) -> bool:
         return False
     if link.layer in WHOLE:
         return True
-    last = echoes_of(request.messages)[-1:] if link.layer in LAST else []
-    return any(each.after == link.messages and each.before_key == row.echo_key for each in last)
+    guessed = row.record.get("purpose") != "chore"
+    last = echoes_of(request.messages)[-1:] if guessed and link.layer in LAST else []
+    return any(each.after == link.messages and _is_behind_the_same(each, row) for each in last)
+
+
+def _is_behind_the_same(echo: Echo, row: TurnRow) -> bool:
+    """Return whether before an echo stand the reply and the question that a turn was given to."""
+    if echo.before_key != row.echo_key or echo.asked_key is None:
+        return False
+    asked = last_asked([Message.model_validate(each) for each in row.record["messages"]])
+    texts = Texts(reply=row.record["reply"].get("content") or "", asked=asked)
+    return is_mark(echo.asked) or asks_the_same(echo, texts)
 
 
 def carries(text: str, said: Texts) -> bool:

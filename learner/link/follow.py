@@ -12,19 +12,23 @@ from typing import Final, Literal
 
 from sqlmodel import Session
 
+from learner.link.alike import holds
 from learner.link.conversation import Link, outweighs, retries
 from learner.link.layers import (
     CONFIDENCE,
     Asking,
     Candidate,
     Layer,
+    asks_the_same,
     choose,
+    contested,
     is_lately,
     layer_by_hashes,
     layer_by_texts,
     newest,
 )
 from learner.link.lookup import Known, Lookup
+from learner.link.normal import normal
 from learner.link.pieces import Echo, after_reply, echoes_of, pieces_of
 from streams import chain
 from streams.records import Message, Turn
@@ -95,9 +99,10 @@ class _Search:
         """Link an echo to its turn; False where the echoes before it need no look-up."""
         known, layers = self._look_up(echo, last=last)
         found = [(layer, known[id].candidate) for id, layer in self._meant(known, layers).items()]
+        found = self._asked_here(found, echo) or found
         choice = choose(found, echo, self._asking, last=last)
         if choice.ambiguous and choice.layer == "talk":
-            choice = replace(choice, candidate=self._one_of(choice.twins, known))
+            choice = replace(choice, candidate=self._one_of(choice.twins, known, echo, last=last))
         if choice.candidate is None:
             if choice.ambiguous:  # one of them may have come later than the request
                 self._take_back(known, layers)
@@ -126,18 +131,35 @@ class _Search:
             if all(left.get(step) != layer for step in _next_steps(id, known))
         }
 
-    def _one_of(self, twins: Sequence[Candidate], known: dict[str, Known]) -> Candidate | None:
+    def _asked_here(
+        self, found: Sequence[tuple[Layer, Candidate]], echo: Echo
+    ) -> list[tuple[Layer, Candidate]]:
+        """Leave out other sessions where the question was wrapped in the one that is named."""
+        here = contested(found, echo, self._asking)
+        texts = self._lookup.texts([turn.id for turn in here])
+        return [("session", turn) for turn in here if asks_the_same(echo, texts[turn.id])]
+
+    def _one_of(
+        self, twins: Sequence[Candidate], known: dict[str, Known], echo: Echo, *, last: bool
+    ) -> Candidate | None:
         """Return which of some turns that asked and said the same is meant; None: any may be.
 
-        In the session that the client has named, the newest stands for all. Else old ones, those
-        that did not arrive and those that something else follows are not meant where others are.
+        In the session that the client has named, the newest stands for all. Else the one that the
+        request goes on from by way of a later one; else old ones, those that did not arrive and
+        those that something else follows are not meant where others are. Where one was told the
+        same before, this may be its own conversation again: what was said of it is no new word.
         """
         asking = self._asking
         if asking.named and all(twin.session == asking.session for twin in twins):
             return newest(twins, asking.created_ms)
+        linked = {link.turn_id for link in self.found.links}
+        twins = [twin for twin in twins if known[twin.id].next_turn in linked] or twins
+        lately = [twin for twin in twins if is_lately(twin, asking)] or twins
+        if self._was_told(lately if last else twins, known, echo):
+            return None
         lost = self._lookup.lost([twin.id for twin in twins])
         for out in (
-            {twin.id for twin in twins if not is_lately(twin, asking)},
+            {twin.id for twin in twins if twin not in lately},
             lost,
             {twin.id for twin in twins if self._is_followed(known[twin.id])},
         ):
@@ -146,11 +168,17 @@ class _Search:
         return newest(twins, asking.created_ms) if alike else None
 
     def _is_followed(self, turn: Known) -> bool:
-        """Return whether a turn was followed earlier, in another conversation."""
+        """Return whether a turn was followed earlier, and not by what this request goes on from."""
         ours = {self._request.id, *(link.turn_id for link in self.found.links)}
         followed_ms = turn.following.created_ms
         earlier = followed_ms is not None and followed_ms < self._request.created_ms
         return earlier and turn.next_turn not in ours
+
+    def _was_told(self, twins: Sequence[Candidate], known: dict[str, Known], echo: Echo) -> bool:
+        """Return whether somebody said the same of one of some turns in an earlier request."""
+        followed = [twin.id for twin in twins if self._is_followed(known[twin.id])]
+        told = self._lookup.told(followed).values()
+        return any(_is_again(_said(each), _said(echo.after)) for each in told)
 
     def _take_back(
         self, known: dict[str, Known], found: Collection[str], *, but: str | None = None
@@ -300,6 +328,15 @@ def _next_steps(id: str, known: dict[str, Known]) -> Iterator[str]:
             return
         seen.add(after)
         yield (id := after)
+
+
+def _is_again(one: Sequence[Message], other: Sequence[Message]) -> bool:
+    """Return whether two next states end with one message, which a client may have wrapped anew."""
+    for said, again in zip(one[-1:], other[-1:], strict=False):
+        if (said.role, said.tool_call_id) == (again.role, again.tool_call_id):
+            texts = said.content or "", again.content or ""
+            return normal(texts[0]) == normal(texts[1]) or holds(*texts)
+    return False
 
 
 def _said(messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -20,11 +20,12 @@ what was left out shows none), unless the reply is long: clients that compact a 
 of their own into it, and strangers say the same few words.
 
 In a session that the client has named, a turn of that session that asked and said the same comes
-before all others. The surest layer that finds a turn decides. If it finds two that it cannot tell
-apart, nothing is linked: no verdict is better than one on another reply. Two turns with the same
-chain are no such case: they asked and said the same, so that the newest stands for both. Of two
-that are the same but for what the system said (`talk`), one may be out of the question: it is old,
-did not arrive, or something else follows it.
+before all others. Where one only said the same there, and the whole conversation is another
+session's, what was asked decides (learner.link.follow). The surest layer that finds a turn decides.
+If it finds two that it cannot tell apart, nothing is linked: no verdict is better than one on
+another reply. Two turns with the same chain are no such case: they asked and said the same, so that
+the newest stands for both. Of two that are the same but for what the system said (`talk`), one may
+be out of the question: it is old, did not arrive, or something else follows it.
 
 Knows nothing of tables.
 """
@@ -132,16 +133,16 @@ def layer_by_texts(echo: Echo, turn: Candidate, texts: Texts, asking: Asking) ->
         return None
     same_question = echo.asked_key is not None and echo.asked_key == turn.asked_key
     if echo.reply_key == turn.reply_key:
-        if _may_be(echo, turn, asking) and _asks_the_same(echo, texts):
+        if _may_be(echo, turn, asking) and asks_the_same(echo, texts):
             return "wrapped"
         return "alone" if _is_long(echo) else None
     if not _may_be(echo, turn, asking) or not _is_made_of(echo, turn, texts):
         return None
     same_session = asking.named and turn.session == asking.session
-    return "cut" if same_question or same_session or _asks_the_same(echo, texts) else None
+    return "cut" if same_question or same_session or asks_the_same(echo, texts) else None
 
 
-def _asks_the_same(echo: Echo, texts: Texts) -> bool:
+def asks_the_same(echo: Echo, texts: Texts) -> bool:
     """Return whether one question holds the other, or both hold a third in other surroundings."""
     if holds(echo.asked, texts.asked):
         return True
@@ -173,6 +174,8 @@ def choose(
         request is the newest that was given there
     """
     pairs = list(found)
+    if twins := contested(pairs, echo, asking):
+        return Choice(layer="session", twins=twins)
     if asking.named:
         pairs = [pair for pair in pairs if _is_at_home(*pair, echo, asking)] or pairs
     by_layer: dict[Layer, list[Candidate]] = {}
@@ -186,6 +189,21 @@ def choose(
                 return Choice(layer=layer, twins=tuple(likeliest))
             return Choice(newest(likeliest, asking.created_ms), layer)
     return Choice()
+
+
+def contested(
+    found: Iterable[tuple[Layer, Candidate]], echo: Echo, asking: Asking
+) -> tuple[Candidate, ...]:
+    """Return turns that said the same in the named session, where the whole talk is another's.
+
+    The client may have wrapped the question there, or go on with a conversation under a new name.
+    """
+    pairs = list(found)
+    if not asking.named or any(_is_at_home(*pair, echo, asking) for pair in pairs):
+        return ()
+    if not any(layer in ("chain", "talk") for layer, _ in pairs):
+        return ()
+    return tuple(candidate for layer, candidate in pairs if layer == "session")
 
 
 def _is_at_home(layer: Layer, turn: Candidate, echo: Echo, asking: Asking) -> bool:

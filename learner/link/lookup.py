@@ -171,6 +171,17 @@ class Lookup:
         wanted: Any = select(TurnRow.id, TurnRow.record).where(col(TurnRow.id).in_(named))
         return {id for id, record in self._session.execute(wanted) if not _arrived(record)}
 
+    def told(self, ids: Iterable[str]) -> dict[str, list[Message]]:
+        """Read what followed some turns, as it was said."""
+        named = list(ids)
+        if not named:
+            return {}
+        wanted: Any = select(TurnRow.id, TurnRow.next_state).where(col(TurnRow.id).in_(named))
+        return {
+            id: [Message.model_validate(each) for each in state or []]
+            for id, state in self._session.execute(wanted)
+        }
+
     def texts(self, ids: Iterable[str]) -> dict[str, Texts]:
         """Read what some turns say.
 

@@ -142,6 +142,14 @@ TAGS = [
         ("Set the alarm at 7:00", "Set the alarm at 18:30"),
         ("[12:00] Set the alarm at 7:00", "[12:09] Set the alarm at 18:30"),
         ("Set the alarm today: 7:00", "Set the alarm today: 18:30"),
+        ("Today: a table at 19:00", "Today: a table at 20:00"),
+        ("Today: set the alarm at 7:00", "Today: set the alarm at 18:30"),
+        ("Is it now 7:00?", "Is it now 18:30?"),
+        ("Remind me. Date: 2026-03-01 18:00", "Remind me. Date: 2026-03-02 18:00"),
+        (
+            "Current time: Wed Mar 4 9:00\nBook it on Thu Mar 5 9:00",
+            "Current time: Wed Mar 4 9:07\nBook it on Fri Mar 6 9:00",
+        ),
         ("18:30 alarm", "7:00 alarm"),
         ("Wake me. 7:00", "Wake me. 18:30"),
         ("Set the alarm\n7:00", "Set the alarm\n18:30"),
@@ -153,6 +161,8 @@ TAGS = [
         ("What happened on 12.03.1944?", "What happened on 13.03.1951?"),
         ("What happened on 1944-03-12?", "What happened on 1951-03-13?"),
         ("What day was 1772366400?", "What day was 1782366400?"),
+        ("What time is 1772366400?", "What time is 1782366400?"),
+        ("Convert this time: 1772366400", "Convert this time: 1782366400"),
         *(
             (
                 f"Answer what is asked.\n{begin}\nWhy?\n{end}\n<env>12:00</env>",
@@ -204,6 +214,39 @@ def test_what_clients_put_around_a_question_anew_changes_nothing(one: str, other
     assert not holds("At 12:00?", "Why at 12:00?".replace("Why", "Who"))
 
 
+CLOCKS = [  # as clients write them, and a little later
+    ("Current date and time: Saturday, November 28, 2026 10:00 PM",
+     "Current date and time: Sunday, November 29, 2026 1:05 AM"),
+    ("Current date and time: Nov 28, 2026, 22:00:01",
+     "Current date and time: Nov 28, 2026, 22:05:01"),
+    ("The current date and time is Sat Nov 28 22:00:01 UTC 2026.",
+     "The current date and time is Sat Nov 28 22:05:01 UTC 2026."),
+    ("Current time: 28 November 2026 22:00", "Current time: 28 November 2026 22:05"),
+    ("Current time: UTC 22:00", "Current time: UTC 22:05"),
+    ("Aktuelle Uhrzeit: Samstag, 28. November 2026 um 22:00 Uhr",
+     "Aktuelle Uhrzeit: Sonntag, 29. November 2026 um 22:05 Uhr"),
+    ("Fecha actual: sábado, 28 de noviembre de 2026, 22:00",
+     "Fecha actual: sábado, 28 de noviembre de 2026, 22:05"),
+    ("Heure actuelle : samedi 28 novembre 2026 à 22:00",
+     "Heure actuelle : samedi 28 novembre 2026 à 22:05"),
+    ("当前时间：2026年11月28日 星期六 22:00", "当前时间：2026年11月29日 星期日 22:05"),
+    ("It is now 22:00.", "It is now 22:05."),
+    ("Today's date: 2026-11-28 22:00", "Today's date: 2026-11-28 22:05"),
+    ("Time: 2026-11-28T22:00:01Z", "Time: 2026-11-28T22:05:01Z"),
+    ("Date: 2026-11-28 22:00:01", "Date: 2026-11-28 22:05:01"),
+    ("Sent at: 2026-11-28 22:00:01", "Sent at: 2026-11-28 22:05:01"),
+    ('{"time": "2026-11-28T22:00:01Z"}', '{"time": "2026-11-28T22:05:01Z"}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "later"), CLOCKS)
+def test_a_clock_tells_when_something_was_asked(before: str, later: str) -> None:
+    """However it writes the day, before a question or behind it; the question decides."""
+    for shown in ("{}\n\nTurn it {}", "Turn it {1}\n\n{0}"):
+        assert holds(shown.format(before, "on"), shown.format(later, "on"))
+        assert not holds(shown.format(before, "on"), shown.format(later, "off"))
+
+
 @pytest.mark.parametrize(("begin", "end"), TAGS)
 def test_what_is_asked_in_tags_is_the_question(begin: str, end: str) -> None:
     """Whatever a client tells beside it, in tags of another name."""
@@ -245,6 +288,8 @@ def test_what_is_asked_in_tags_is_the_question(begin: str, end: str) -> None:
         "[12:00",
         "ann (",
         "now: now is ",
+        "current time: mon, ",
+        "time: date is ",
         "question",
         "[1]: ",
     ],

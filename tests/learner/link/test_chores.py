@@ -1,7 +1,7 @@
 """A chore is told by the conversation beside it, whatever its words; a person is not one."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -169,6 +169,49 @@ def test_a_summary_that_stands_for_a_conversation_stays_a_chore(taken: Taken) ->
     later = [order, reply(summary), WISH]
     taken(turn(later, "Bread.", id="next", created_ms=60_000))
     assert (taken.row("sum").state, taken.row("sum").next_turn) == ("untrained", "next")
+
+
+SUM_UP = (
+    f"Sum this up for whoever goes on with it.\n\nUser: {QUESTION}\nAssistant: {ANSWER}\n"
+    "User: And without a pan?\nAssistant: Use a flat stone."
+)
+
+
+@pytest.mark.parametrize("purpose", ["chore", "main"])
+@pytest.mark.parametrize("before", [[], [user("What did we do so far?")]])
+def test_a_summary_of_one_message_stays_a_chore(
+    taken: Taken, purpose: Literal["chore", "main"], before: list[Message]
+) -> None:
+    """Nothing was asked where the client shows it, or something else; marked or guessed, it is."""
+    summary = "They want to bake bread in a pan."
+    of: dict[str, Any] = {"session": "s"}
+    taken(turn([user(QUESTION)], ANSWER, id="main", created_ms=5_000, **of))
+    taken(turn([user(SUM_UP)], summary, id="sum", purpose=purpose, created_ms=6_000, **of))
+    taken(turn([*before, reply(summary), WISH], "Bread.", id="next", created_ms=60_000, **of))
+    assert taken.link("sum") == ("next", "reply", "session")
+    assert (taken.row("sum").reason, taken.row("sum").score) == ("a client's chore", None)
+
+
+@pytest.mark.parametrize("named", [None, "s"])
+def test_what_is_marked_as_a_chore_is_not_judged_on_weak_evidence(
+    taken: Taken, named: str | None
+) -> None:
+    """A search that is decided on may say the same short word as the reply that is complained of.
+
+    Only who goes on with the whole of it shows that it was none.
+    """
+    asked, order = user("Is bread baked in a pan?"), user(f"Search? yes or no.\n\n{SUM_UP}")
+    about = wrapped("Is bread baked in a pan?", "Bread.")
+    taken(turn([about], "Yes.", id="main", session=named, created_ms=5_000))
+    chore: dict[str, Any] = {"purpose": "chore", "session": named}
+    taken(turn([order], "Yes.", id="chore", created_ms=6_000, **chore))
+    taken(turn([asked, reply("Yes."), WISH], "x", id="next", session=named, created_ms=9_000))
+    moved = wrapped(order.content or "", "Rye.")
+    taken(turn([moved, reply("Yes."), WISH], "x", id="moved", session=named, created_ms=19_000))
+    assert (taken.row("chore").state, taken.row("chore").score) == ("untrained", None)
+    taken(turn([order], "No.", id="other", created_ms=29_000, **chore))
+    taken(turn([order, reply("No."), WISH], "x", id="whole", session=named, created_ms=39_000))
+    assert (taken.row("other").state, taken.row("other").score) == ("judged", -1)
 
 
 def test_a_chore_that_is_only_quoted_stays_one(taken: Taken) -> None:

@@ -172,6 +172,52 @@ def test_of_orders_that_are_all_out_of_the_question_none_is_meant(taken: Taken, 
     assert taken.row("next").unlinked == "ambiguous"
 
 
+STOPPED = [reply("[stopped]"), user("And the fan.")]
+AGAIN: dict[str, list[Message]] = {  # what stands behind the order when the complaint is sent again
+    "regenerated": [TOO_LONG],
+    "regenerated, and stamped": [user("[12:09] Too long. Shorter please.")],
+    "gone on with": [TOO_LONG, *STOPPED],
+}
+
+
+@pytest.mark.parametrize("again", AGAIN)
+def test_a_complaint_that_is_sent_again_is_about_no_fresh_reply(taken: Taken, again: str) -> None:
+    """Its own conversation goes on, though the same order was given anew in another meanwhile."""
+    taken(lit(1, 1_000), after(clock(2), LIGHT, reply(DONE), TOO_LONG, at=9_000, id="told"))
+    taken(lit(3, 20_000), after(clock(4), LIGHT, reply(DONE), *AGAIN[again]))
+    assert taken.link("t1") == ("told", "reply", "talk")
+    assert taken.link("t3") == (None, None, None)
+    assert scores(taken) == [("t1", -1)]
+    assert taken.row("next").unlinked == ("unknown" if STOPPED[0] in AGAIN[again] else "ambiguous")
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("at", [30_000, 2 * DAY_MS])
+def test_an_old_complaint_in_a_history_is_about_no_fresh_reply(
+    taken: Taken, known: bool, at: int
+) -> None:
+    """Somebody goes on with the conversation when the order was just given anew in another.
+
+    known: the reply to the complaint comes back as it was given
+    """
+    said = [LIGHT, reply(DONE), TOO_LONG]
+    taken(lit(1, 1_000), after(clock(2), *said, at=9_000, id="told"), lit(3, at - 5_000))
+    goes_on = [reply("Ok."), user("And the fan.")] if known else STOPPED
+    taken(after(clock(4), *said, *goes_on, at=at))
+    assert taken.link("t1") == ("told", "reply", "talk")
+    assert taken.link("t3") == (None, None, None)
+    assert taken.link("told")[0] == ("next" if known else None)
+    assert [score for _, score in scores(taken) if score < 0] == [-1]
+
+
+def test_the_same_complaint_of_another_day_is_a_new_one(taken: Taken) -> None:
+    """An order that fails again and again may be complained of in the same words."""
+    taken(lit(1, 1_000), after(clock(2), LIGHT, reply(DONE), TOO_LONG, at=9_000, id="told"))
+    at = 2 * DAY_MS
+    taken(lit(3, at), after(clock(4), LIGHT, reply(DONE), TOO_LONG, at=at + 5_000))
+    assert taken.link("t3") == ("next", "reply", "talk")
+
+
 def test_a_reply_that_was_given_anew_in_the_same_words_stands_for_both(taken: Taken) -> None:
     """In the session that the client names; in another one nothing says which is meant."""
     for name, session in (("a", "s"), ("b", None)):
@@ -406,6 +452,43 @@ def test_a_named_session_outweighs_the_same_words_at_the_same_minute(taken: Take
         moved = [clock((n + 1) % 4), hi, reply(hello), TOO_LONG]
         taken(turn(moved, "Hm.", id=f"b{n}", session=f"s{n}", created_ms=9_000 + n))
     assert [taken.link(f"a{n}")[:2] for n in range(4)] == [(f"b{n}", "reply") for n in range(4)]
+
+
+ORDER = "Turn on the light."
+
+
+@pytest.mark.parametrize(
+    "asked", [wrapped(ORDER, "Lamps."), user(f"### Context\nLamps.\n\n### Question\n{ORDER}")]
+)
+@pytest.mark.parametrize("age_ms", [3_600_000, 30 * 24 * 3_600_000])
+@pytest.mark.parametrize("minute", [0, 9])
+@pytest.mark.parametrize("late", [False, True])
+def test_the_same_words_in_another_session_are_not_meant_where_the_question_was_wrapped(
+    taken: Taken, asked: Message, age_ms: int, minute: int, late: bool
+) -> None:
+    """The client shows the question alone later, as it was asked in another chat."""
+    other = turn([clock(0), LIGHT], DONE, id="other", session="s0", created_ms=1_000)
+    mine = turn([clock(5), asked], DONE, id="mine", session="s1", created_ms=age_ms)
+    said = [clock(minute), LIGHT, reply(DONE), TOO_LONG]
+    next = after(*said, session="s1", at=age_ms + 9_000)
+    taken(other, *((next, mine) if late else (mine, next)))
+    assert taken.link("mine") == ("next", "reply", "session")
+    assert taken.link("other") == (None, None, None)
+    assert scores(taken) == [("mine", -1)]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_session_says_nothing_where_its_reply_was_to_another_question(
+    taken: Taken, late: bool
+) -> None:
+    """A talk may go on under another name, and a question may come back as a client likes."""
+    other = turn([clock(0), LIGHT], DONE, id="other", session="s0", created_ms=1_000)
+    fan = turn([clock(5), user("And the fan.")], DONE, id="fan", session="s1", created_ms=2_000)
+    next = after(clock(9), LIGHT, reply(DONE), TOO_LONG, session="s1")
+    taken(other, *((next, fan) if late else (fan, next)))
+    assert taken.link("other") == taken.link("fan") == (None, None, None)
+    assert taken.row("next").unlinked == "ambiguous"
+    assert scores(taken) == []
 
 
 def test_a_cloned_chat_goes_on_from_the_one_that_it_was_cloned_from(taken: Taken) -> None:
