@@ -205,7 +205,7 @@ _PLAINLY: Final = (
     r"por favor|gracias|per favore|grazie|obrigad[oa]))*"
 )
 LAST: Final = re.compile(
-    rf"\s*[,:?\-–]?\s*(?:(?:please|bitte|svp|por favor|per favore)\s)?(?:not|never|no|nope|"
+    rf"\s*+(?:[,:?\-–]\s*+)?(?:(?:please|bitte|svp|por favor|per favore)\s)?(?:not|never|no|nope|"
     rf"don['’]t|(?:stop|quit)(?: (?:it|that|this))?|nein|non|pas|"
     rf"jamais|nunca|jam[áa]s|mai|não|nao){_PLAINLY}\s*(?:[.!;]|\Z)|"
     rf"(?P<between>[^.!?;,]{{0,30}}?)\b(?:nicht|nie|niemals){_PLAINLY}\s*(?:[.!;,]|\Z)|"

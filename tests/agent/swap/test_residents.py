@@ -321,9 +321,11 @@ def test_going_back_to_what_serves_ends_the_trial(
     first = names(lineage)[0]
     residents.try_out(Trial(first, "running", 0, 0.5))
     residents.promote(tiny_base.name)
-    assert residents.trial is not None
+    on_trial = [residents.trial]
     residents.promote(tiny_base.name, back=True)
-    assert (residents.serving, residents.trial) == (tiny_base.name, None)
+    on_trial.append(residents.trial)
+    assert residents.serving == tiny_base.name
+    assert on_trial == [Trial(first, "running", 0, 0.5), None]
     assert first not in residents.resident
 
 
