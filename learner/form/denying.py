@@ -47,8 +47,10 @@ TURNS: Final = re.compile(
     rf"\binstead\b(?! of)|\bplease\b|\bso (?:just )?(?={_ORDERS}|{_SHAPES})|"
     rf"{_FREELY}\b(?:just|only) (?={_ORDERS})|\band (?=(?:always|only|please|keep|(?:i )?(?:need|"
     r"want)|(?:i )?would like|i['’]d like)\b)|"
-    rf"\balso (?={_ORDERS_DE})|\bund (?=(?:ich )?(?:möchte|brauche|will|immer)\b|{_ORDERS_DE})|"
-    r"\bet (?=(?:réponds|répondez|utilise|écris|écrivez|toujours|je veux|j['’]ai besoin)\b)|"
+    rf"\balso (?={_ORDERS_DE})|"
+    rf"(?<!\bimmer )\bund (?=(?:ich )?(?:möchte|brauche|will|immer)\b|{_ORDERS_DE})|"
+    r"(?<!\bencore )\bet (?=(?:réponds|répondez|utilise|écris|écrivez|toujours|je veux|"
+    r"j['’]ai besoin)\b)|"
     r"\by (?=(?:responde|contesta|escribe|usa|siempre|quiero|necesito)\b)|"
     r"\be (?=(?:rispondi|scrivi|usa|sempre|voglio|quero|preciso)\b)|"
     r"\bsondern\b(?! auch)|\baber\b|\bstattdessen\b|\bbitte\b|"
@@ -172,8 +174,9 @@ LACKS: Final = re.compile(
     r"(?:(?:mir|ja|doch|aber|immer|noch|einfach) )*(?:nicht|nie|kein\w*)\b(?! (?:mehr|wieder)\b)|"
     r"(?<!que )\btu (?:ne |n['’])(?!dois|devr|peux|veux|vas)\w+ (?:toujours )?(?:pas|jamais)\b|"
     r"\b(?:no|nunca) (?:me )?(?:respondes|contestas|escribes|usas|hablas)\b|"
-    r"(?<!che )\b(?:non|mai) (?:mi )?(?:rispondi|scrivi|usi|parli)\b(?: mai\b)?|"
-    r"\b(?:nunca|não|nao) (?:me )?(?:respondes?|escreves?|usas?|falas?)\b|"
+    r"(?<!che )\b(?:non|mai) (?:mi )?(?:rispondi|scrivi)\b(?: mai\b)?|"
+    r"\b(?:nunca|não|nao) (?:me )?(?:respondes|escreves|usas|falas)\b|"
+    r"\bvocê (?:nunca|não|nao) (?:me )?(?:responde|escreve|usa|fala)\b|"
     r"\bce n['’](?:est|était) pas(?= (?:en|un|une)\b)|\b(?:tu n['’]as|vous n['’]avez) pas\b|"
     r"\bno (?:está|estaba|has|respondiste|contestaste|escribiste|usaste)\b|"
     r"\bnon (?:è|era|hai)\b|\bnão (?:está|estava|respondeu|escreveu|usou)\b",
@@ -229,11 +232,16 @@ JAPANESE_CLAUSE: Final = re.compile(
 )
 KANA: Final = re.compile("[ぁ-ゖ]")
 # Before one of these it is told what somebody does: no order, but a complaint.
-YOU: Final = re.compile(r"\byou (?:still |always )?\Z", re.IGNORECASE)
+YOU: Final = re.compile(
+    r"(?:\A|[.!?,;:]\s*|\b(?:but|because|since|that|and) )you (?:still |always )?\Z", re.IGNORECASE
+)
 # Between a denying word and a thing that is surely denied nothing else stands than these.
 _OF_REPLIES: Final = (
     r"answer\w*|repl(?:y|ies|ying)|respon[ds]\w*|writ\w+|speak\w*|talk\w*|say\w*|tell\w*|giv\w+|"
     r"us(?:e|ing)|mak\w+|add\w*|send\w*|put\w*|format\w*|be|being|do|begin\w*|start\w*|end\w*|"
+    r"switch\w*|fall|go|back|default|translat\w*|produc\w*|generat\w*|provid\w*|includ\w*|output|"
+    r"present|return|display|show\w*|keep\w*|content|text|data|results?|information|anything|"
+    r"wechsl\w*|wechsel\w*|pass\w*|cambi\w*|mud[ae]\w*|"
     r"finish\w*|sign|off|call\w*|address\w*|a|an|the|any|your|my|me|us|you|it|this|that|to|in|as|with|"
     r"into|of|too|ever|never|again|any ?more|more|want\w*|like|please|under|circumstances|thing|"
     r"antwort\w*|schreib\w*|sprich|sprech\w*|sag\w*|verwend\w*|nutz\w*|benutz\w*|mach\w*|beend\w*|"

@@ -184,8 +184,11 @@ def orders_of(sentence: str) -> tuple[tuple[Direction, ...], tuple[Direction, ..
     (['language de'], ())
     """
     read = _read(sentence, complains=False)
-    ordered = _in_one_language(each for each, denied in read if denied in ("not denied", "unsure"))
-    return ordered, tuple(dict.fromkeys(each for each, denied in read if denied == "denied"))
+    sure = [each for each, denied in read if denied == "not denied"]
+    unsure = (each for each, denied in read if denied == "unsure" and not opposes((each,), sure))
+    return _in_one_language([*sure, *unsure]), tuple(
+        dict.fromkeys(each for each, denied in read if denied == "denied")
+    )
 
 
 def _unsaid(wish: str, *states: Denied) -> tuple[Direction, ...]:

@@ -5,6 +5,12 @@ from typing import Final
 _SENTENCES: Final = """
 # en
 Never write in Spanish. →
+can you avoid lists please → no list
+Could you not use lists please → no list
+I told you no emojis → no emoji
+Thank you no emojis please → no emoji
+Não responde em inglês →
+Non parli in inglese, per favore →
 Please never answer in German again →
 I don't want replies in Italian →
 I do not want you to answer me in French →

@@ -34,6 +34,13 @@ from learner.form.operator import against_operator
             "Do not answer in a table, or in JSON",
         ),
         ("You never answer in French.", "In French, please", "You never answer in French"),
+        ("Never switch to English.", "In English, please", "Never switch to English"),
+        ("Never switch to English.", "In German, please", ""),
+        (
+            "Always respond in German, never switch to English.",
+            "In English, please",
+            "Always respond in German, never switch to English",
+        ),
         ("You never answer in French.", "In German, please", ""),
         (
             "Gib keine Antworten auf Englisch.",
