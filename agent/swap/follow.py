@@ -224,11 +224,12 @@ class Follower:
 
     def _carry_out(self) -> None:
         """Serve what is decided; what is decided while a candidate is built for that, too."""
-        line = None
-        while line != (now := self.decisions.line()) and not self._stop.is_set():
-            line = now
+        while not self._stop.is_set():
             self._follow_decision()
+            line = self.decisions.line()
             self._swapper.try_out(line)
+            if line == self.decisions.line():
+                return
 
     def _reached_ends(self, subscription: Subscription) -> bool:
         reached = subscription.reached()

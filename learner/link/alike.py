@@ -92,6 +92,8 @@ _NOW: Final = (
 _FIELD: Final = (
     r"(?:^[^\w\n]{0,6}|[\"'])(?:date|time|sent(?:[ _]at)?)[\"'*_]{0,3}\s?[:=：][\"'*_\s]{0,4}"
 )
+# What may stand between: "heute ist der 5. März", "hoy es el 5 de marzo".
+_ARTICLE: Final = r"(?:(?<=[a-zéè]\s)(?:the|it is|der|den|es|el|il|le|dia)\s)?"
 _IS: Final = r"[\"'*_]{0,3}\s?(?:[:=：]|is|ist|es|est|è|é)[\"'*_\s]{0,4}"
 # Where a moment tells when something was asked, and is no part of it: at the edge of a line in
 # brackets, behind a label, before who said it, or alone. "Wake me at 7:00" asks for one.
@@ -103,7 +105,8 @@ _STAMP: Final = re.compile(
             rf"[\[【]{_IN_BRACKETS}[\]】]\s*$",
             rf"{_ENDS}[(（]{_IN_BRACKETS}[)）]\s*$",
             rf"(?:{_LABEL}{_IS}(?:[^\W\d]{{2,12}}\.?,?\s{{1,2}}){{0,2}}?|{_NOW}{_IS}"
-            rf"|{_ENDS}it(?:['’]s|\sis) (?:now|currently)\s)(?P<told>{_SPOKEN})",
+            rf"{_ARTICLE}|{_ENDS}(?:it(?:['’]s|\sis) (?:now|currently)\s|now it(?:['’]s|\sis)\s"
+            rf"|es ist jetzt\s|现在是\s?))(?P<told>{_SPOKEN})",
             rf"{_FIELD}{_EXACT}",
             rf"^\s{{0,4}}{_TIMES}\s{{1,3}}(?:[-–—|]\s{{1,3}}{_WHO}[:：]|<{_WHO}>)\s",
             rf"^\s{{0,4}}{_EXACT}",
