@@ -32,6 +32,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     complaints.falls_short,
     complaints.suffices,
     complaints.is_not,
+    declining.denies_a_wish,
     complaints.denies_a_fault,
     complaints.scolds,
     complaints.puzzled,
@@ -87,6 +88,8 @@ def heard_parts(reading: Reading) -> tuple[Told, ...]:
     begun: Part | None = None
     for clause in reading.clauses:
         for part in parts(clause, words, reading):
+            if begun is None and found and declining.is_about(found[-1].part, part):
+                begun = found.pop().part
             whole = part if begun is None else begun.joined(part)
             begun = whole if whole.begins else None
             if begun is None or clause is reading.clauses[-1] or clause.announces:
@@ -119,6 +122,14 @@ def says_nothing_else(reading: Reading) -> bool:
     """Tell whether a message is courtesy, complaint and wish alone: as plain as words can be."""
     plain = ("complaint", "wish", "praise", "thanks", "declined", "deny", "empty")
     return all(told.kind in plain and not told.part.topic for told in heard_parts(reading))
+
+
+def approves_as_it_is(reading: Reading) -> bool:
+    """Tell whether it is praise or thanks, and denies a wish: "Great, don't make it shorter"."""
+    found = heard_parts(reading)
+    kinds = {told.kind for told in found}
+    denied = any(told.rule == "denies a wish" for told in found)
+    return denied and kinds <= {"praise", "thanks", "denied", "empty"}
 
 
 def thanks_and_goes_on(reading: Reading) -> bool:

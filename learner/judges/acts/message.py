@@ -272,9 +272,8 @@ def _is_against(reading: Reading, told: Told) -> bool:
 
 
 def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
-    if any(told.kind == "denied" for told in found):
-        return Heard(0, "denied", "denies a fault")
-    return None
+    denied = next((told for told in found if told.kind == "denied"), None)
+    return None if denied is None else Heard(0, "denied", denied.rule)
 
 
 _RULES: Final[tuple[_Rule, ...]] = (

@@ -5,6 +5,7 @@ Each returns what a clause is and by which rule, or None where it does not apply
 
 from typing import Final
 
+from learner.judges.acts.declining import wished_in
 from learner.judges.acts.kinds import Found
 from learner.judges.acts.part import SHAPES, Part
 from learner.judges.reading.text import COVER
@@ -123,8 +124,9 @@ def wishes_a_shape(part: Part) -> Found:
 def _wished(part: Part) -> str:
     """The name of what is wished; where the words name nothing more, their three usual ones."""
     if not part.has("form", "lang") or part.topic == 0 == len(part.places("form")):
+        wished = wished_in(part)
         for name, rule in _USUAL.items():
-            if part.has(name):
+            if name in wished:
                 return rule
     for name, rule in _WISHED.items():
         if part.has(name):

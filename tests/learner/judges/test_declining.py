@@ -1,11 +1,14 @@
-"""Who needs no more help says nothing of the reply, and has the words of a complaint."""
+"""What a person says that they do not want: more help, or what others wish of replies."""
 
 import pytest
 
 from learner.judges.acts.message import hear
+from learner.judges.acts.wording import OWN_WORDING
 from learner.judges.reading.reading import read_text
 from tests.learner.judges.test_faults import heard
 
+DNA = "DNA is a long molecule that carries the instructions for life."
+SHORTER = OWN_WORDING["asks for shorter"]
 QUESTION, REPLY = "How do I boil eggs?", "In boiling water, for eight minutes. Need more help?"
 DECLINED = (
     "I do not need any help", "I need no more help", "no further questions", "no help needed",
@@ -22,6 +25,78 @@ COMPLAINED = (
     "non mi è di nessun aiuto", "eso no es ninguna ayuda", "não ajudou nada",
     "ce n'est d'aucune aide", "一点帮助都没有", "没用", "助けになってない",
 )  # fmt: skip
+# What others wish, denied before it or behind it.
+DENIED = (
+    "Please don't make it shorter.", "It doesn't have to be shorter.", "I don't need more detail",
+    "Not simpler!", "a longer answer is not needed",
+    "I don't want you to make it shorter.", "No need to make it shorter.", "no shorter please",
+    "Bitte nicht kürzer.", "Bloß nicht länger!", "Kürzer muss es nicht sein.", "Kürz es nicht.",
+    "Ich will nicht, dass du kürzer antwortest.", "Hör auf, es kürzer zu machen.",
+    "Ich brauche nicht mehr Details.",
+    "Ne fais pas plus court.", "Arrête de faire court", "Je n'ai pas besoin de plus de détails.",
+    "ne raccourcis pas", "No hace falta que sea más corto.", "No lo hagas más corto.",
+    "Ni más corto ni más largo.", "Non più corto, per favore.", "Non accorciarlo.",
+    "Più corto no, per favore.", "Não precisa ser mais curto.", "Mais curto não, por favor.",
+    "不要更短。", "不需要更简单", "不需要更詳細", "短くしないでください", "簡単にしないで",
+    "短くする必要はありません",
+)  # fmt: skip
+KEPT = (
+    "Perfect, please don't make it shorter.", "Love it. Never make it shorter.",
+    "Nice, it couldn't be shorter", "Genau richtig, nicht länger und nicht kürzer.",
+    "Super, bitte nicht kürzer machen.", "Parfait, ne raccourcis pas.",
+    "Merci, pas besoin de plus de détails.", "Gracias, no necesito más detalles.",
+    "Perfetto, non farlo più corto.", "Ótimo, não precisa ser mais curto.",
+    "太好了，不用更长", "完璧です。短くしないでください。",
+)  # fmt: skip
+# What is disliked, denied; a measure; another wish beside the no; a no that asks politely.
+WISHED = {
+    "don't be so brief": "don't be so brief",
+    "less elaborate please": "less elaborate please",
+    "No longer than three sentences please.": "No longer than three sentences please.",
+    "Nicht länger als drei Sätze.": "Nicht länger als drei Sätze.",
+    "nicht so kurz": "nicht so kurz",
+    "pas si court": "pas si court",
+    "non così breve": "non così breve",
+    "não tão curto": "não tão curto",
+    "别这么短": "别这么短",
+    "Don't use bullet points": "Don't use bullet points",
+    "No, shorter!": SHORTER,
+    "not longer but shorter": SHORTER,
+    "Nicht länger, sondern kürzer.": SHORTER,
+    "kürzer und nicht so förmlich": SHORTER,
+    "sin introducción y más corto": "sin introducción y más corto",
+    "No quiero una novela, más corto": SHORTER,
+    "non più lungo, più corto": SHORTER,
+    "Couldn't it be shorter?": SHORTER,
+    "Kannst du das nicht kürzer machen?": SHORTER,
+    "Tu ne peux pas faire plus court ?": "Tu ne peux pas faire plus court ?",
+    "Não podes fazer mais curto?": SHORTER,
+    "That's not shorter!": SHORTER,
+    "Ce n'est pas plus court !": SHORTER,
+    "不要长，短一点": "不要长，短一点",
+    "長くしないで、短くして": SHORTER,
+    "Hör auf, mich zu siezen.": "Hör auf, mich zu siezen.",
+}
+
+
+@pytest.mark.parametrize("words", DENIED)
+def test_a_denied_wish_is_no_wish(words: str) -> None:
+    """Least of all the opposite order."""
+    found = hear(read_text("What is DNA?", DNA, words))
+    assert (found.score, found.hint) == (0, None)
+
+
+@pytest.mark.parametrize("words", KEPT)
+def test_praise_beside_a_denied_wish_is_praise(words: str) -> None:
+    """It should stay as it is."""
+    assert hear(read_text("What is DNA?", DNA, words)).score == 1
+
+
+@pytest.mark.parametrize(("words", "hint"), WISHED.items())
+def test_a_no_to_something_else_leaves_the_wish(words: str, hint: str) -> None:
+    """Its words, or the rule's own wording, and never the opposite."""
+    found = hear(read_text("What is DNA?", DNA, words))
+    assert (found.score, found.hint) == (-1, hint)
 
 
 @pytest.mark.parametrize("words", DECLINED)
