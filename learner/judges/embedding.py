@@ -21,6 +21,7 @@ from learner.judges.acts.clauses import (
     says_nothing_else,
     tells_of_others,
     thanks_and_goes_on,
+    wants_of_others,
 )
 from learner.judges.acts.message import Heard, hear
 from learner.judges.acts.part import SHAPES
@@ -151,7 +152,8 @@ class EmbeddingJudge:
         decided = decide(chances, heard, speaks=_speaks_from(reading, chances), plain=plain)
         if decided is not None and decided.score > 0 == heard.score and _asks_on(reading):
             return None
-        if decided is not None and decided.score < 0 == heard.score and tells_of_others(reading):
+        elsewhere = tells_of_others(reading) or wants_of_others(reading)
+        if decided is not None and decided.score < 0 == heard.score and elsewhere:
             return None
         return None if decided is None else _judgement(turn, evidence, reading, decided)
 

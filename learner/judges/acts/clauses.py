@@ -118,6 +118,13 @@ def tells_of_others(reading: Reading) -> bool:
     return somebody and any("theirs" in word.classes for word in words[1:OPENING])
 
 
+def wants_of_others(reading: Reading) -> bool:
+    """Tell whether it says only how something of their own should be: "life should be simpler"."""
+    topics = [wishing.is_of_a_topic(told.part, named_first=True) for told in heard_parts(reading)]
+    said = zip(topics, heard_parts(reading), strict=True)
+    return any(topics) and all(topic or told.kind == "empty" for topic, told in said)
+
+
 def says_nothing_else(reading: Reading) -> bool:
     """Tell whether a message is courtesy, complaint and wish alone: as plain as words can be."""
     plain = ("complaint", "wish", "praise", "thanks", "declined", "deny", "empty")

@@ -101,6 +101,17 @@ def wished_in(part: Part) -> frozenset[str]:
     return frozenset[str]().union(*asked)
 
 
+def compared_in(part: Part) -> list[int]:
+    """Return where something is compared: "shorter", "más corto", and not "in one sentence"."""
+    more = _said(part)["more"] if part.has("comp") else ()
+    return [
+        at
+        for at, word in enumerate(part.words)
+        if "comp" in word.classes
+        and (part.eastern or " " not in word.text or _told((word,)).startswith(more))
+    ]
+
+
 def is_about(before: Part, part: Part) -> bool:
     """Tell whether a no is about the clause behind it: "ich will nicht, dass du kürzer bist"."""
     shaped = part.has(*SHAPES) or _usual(part)

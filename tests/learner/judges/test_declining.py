@@ -77,6 +77,40 @@ WISHED = {
     "長くしないで、短くして": SHORTER,
     "Hör auf, mich zu siezen.": "Hör auf, mich zu siezen.",
 }
+# How something of their own should be, and no word for the reply.
+LIVED = (
+    "I want a longer vacation.", "Days should be longer", "The capital should be shorter",
+    "Meetings should be shorter.", "Life should be simpler", "My dress should be shorter",
+    "Das Kleid sollte kürzer sein", "La vie devrait être plus simple.",
+    "El vestido debería ser más corto", "La vita dovrebbe essere più semplice.",
+    "A vida deveria ser mais simples.", "裙子应该更短",
+)  # fmt: skip
+OF_THE_REPLY = (
+    "The answer should be shorter.", "Your replies should be simpler.", "I want a shorter answer.",
+    "The definition should be shorter.", "I want more detail.", "should be shorter",
+    "please use simpler vocabulary", "Das sollte kürzer sein.",
+    "La réponse devrait être plus courte.", "Quiero una respuesta más corta.",
+    "La spiegazione dovrebbe essere più semplice.",
+    "A resposta devia ser mais curta.", "答案要短一点",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", LIVED)
+def test_what_should_be_otherwise_in_life_is_a_topic(words: str) -> None:
+    """By words and by the encoder."""
+    assert heard(words, question="What is DNA?", reply=DNA) == (0, None)
+
+
+def test_what_stands_behind_what_is_compared_is_a_topic() -> None:
+    """By words; the encoder may still take it for a wish."""
+    for words in ("I need a longer rope", "我想要更长的假期"):
+        assert hear(read_text("What is DNA?", DNA, words)).score == 0
+
+
+@pytest.mark.parametrize("words", OF_THE_REPLY)
+def test_what_should_be_otherwise_in_replies_is_a_wish(words: str) -> None:
+    """The same words, with one for the reply, the agent or a form."""
+    assert hear(read_text("What is DNA?", DNA, words)).score == -1
 
 
 @pytest.mark.parametrize("words", DENIED)
