@@ -23,8 +23,12 @@ _SAYS_MORE: Final = (
 # Words that tell how often or who, and are a topic where something is to be said of them: "days
 # should be longer". All others that are one are in no list.
 _LIVED: Final = frozenset(
-    {"day", "days", "hours", "years", "year", "people", "humans", "everybody", "everyone", "tag",
-     "tage", "leute", "menschen", "jours", "gens", "dias", "gente", "giorni", "persone", "pessoas"}
+    {"day", "days", "hour", "hours", "week", "weeks", "year", "years", "world", "people", "humans",
+     "everybody", "everyone", "kids", "child", "children",
+     "tag", "tage", "jahr", "jahre", "welt", "leute", "menschen",
+     "jour", "jours", "heure", "heures", "annee", "annees", "ete", "monde", "gens",
+     "dia", "dias", "hora", "horas", "ano", "anos", "año", "años", "mundo", "gente",
+     "giorno", "giorni", "anno", "anni", "notte", "mondo", "persone", "pessoas"}
 )  # fmt: skip
 # Wishes with a wording of their own, and the others by what they are about.
 _USUAL: Final = {
@@ -104,7 +108,7 @@ def is_of_a_topic(part: Part, *, named_first: bool = False) -> bool:
         return False
     nouns = [at for at, word in enumerate(part.words) if _is_topic(word)]
     named = {at + 1 for at in part.places("reply")} - set(nouns)
-    if named or any("form" in word.classes and "comp" not in word.classes for word in part.words):
+    if named or any(_is_form(word) for word in part.words):
         return False
     beside = {at + 1 for at in compared} | {at - 1 for at in compared if at - 2 not in wants}
     for at in compared:  # "更长的假期" has a particle between, "puedes decirlo más corto" no noun
@@ -112,6 +116,10 @@ def is_of_a_topic(part: Part, *, named_first: bool = False) -> bool:
             beside |= {at + 2, at + 3}
     first = any(at < wants[0] < compared[0] for at in nouns)
     return first or (not named_first and not beside.isdisjoint(nouns))
+
+
+def _is_form(word: Word) -> bool:
+    return "form" in word.classes and "comp" not in word.classes and word.text not in _LIVED
 
 
 def _is_topic(word: Word) -> bool:

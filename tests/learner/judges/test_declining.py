@@ -79,6 +79,7 @@ WISHED = {
 }
 # How something of their own should be, and no word for the reply.
 LIVED = (
+    "L'été devrait être plus long.", "The kids should be shorter", "El año debería ser más corto",
     "I want a longer vacation.", "Days should be longer", "The capital should be shorter",
     "Meetings should be shorter.", "Life should be simpler", "My dress should be shorter",
     "Das Kleid sollte kürzer sein", "La vie devrait être plus simple.",
