@@ -27,7 +27,7 @@ _LIVED: Final = frozenset(
      "everybody", "everyone", "kids", "child", "children",
      "tag", "tage", "jahr", "jahre", "welt", "leute", "menschen",
      "jour", "jours", "heure", "heures", "annee", "annees", "ete", "monde", "gens",
-     "dia", "dias", "hora", "horas", "ano", "anos", "año", "años", "mundo", "gente",
+     "dia", "dias", "hora", "horas", "ano", "anos", "mundo", "gente",
      "giorno", "giorni", "anno", "anni", "notte", "mondo", "persone", "pessoas"}
 )  # fmt: skip
 # Wishes with a wording of their own, and the others by what they are about.
@@ -107,7 +107,7 @@ def is_of_a_topic(part: Part, *, named_first: bool = False) -> bool:
     if not compared or not wants or _orders(part):
         return False
     nouns = [at for at, word in enumerate(part.words) if _is_topic(word)]
-    named = {at + 1 for at in part.places("reply")} - set(nouns)
+    named = {at + 1 for at in part.places("reply") if at not in nouns} - set(nouns)
     if named or any(_is_form(word) for word in part.words):
         return False
     beside = {at + 1 for at in compared} | {at - 1 for at in compared if at - 2 not in wants}
