@@ -21,7 +21,6 @@ from learner.judges.acts.clauses import (
     says_nothing_else,
     tells_of_others,
     thanks_and_goes_on,
-    wants_of_others,
 )
 from learner.judges.acts.message import Heard, hear
 from learner.judges.acts.part import SHAPES
@@ -68,6 +67,7 @@ SETTLED: Final = frozenset(
         "doubts it",
         "denies a fault",
         "denies a wish",
+        "wants it of life",
         "declines help",
         "takes back their own words",
     }
@@ -145,15 +145,14 @@ class EmbeddingJudge:
         plain = says_only(reading)
         if plain and heard.score < 0 and heard.rule in OWN_WORDING:
             return None  # "Too long. One sentence only." is as plain as words can be
-        if heard.score > 0 and approves_as_it_is(reading):
+        if approves_as_it_is(reading):
             return None  # the words of the wish that it denies sound like one
         text = seen(Said(reading.asked, reading.reply, reading.said))
         chances = self._chances(text)
         decided = decide(chances, heard, speaks=_speaks_from(reading, chances), plain=plain)
         if decided is not None and decided.score > 0 == heard.score and _asks_on(reading):
             return None
-        elsewhere = tells_of_others(reading) or wants_of_others(reading)
-        if decided is not None and decided.score < 0 == heard.score and elsewhere:
+        if decided is not None and decided.score < 0 == heard.score and tells_of_others(reading):
             return None
         return None if decided is None else _judgement(turn, evidence, reading, decided)
 

@@ -26,13 +26,13 @@ OPENING: Final = 5
 _RULES: Final[tuple[Rule, ...]] = (
     wishing.wishes_an_ending,
     declining.declines,
+    declining.wants_of_life,
     moves.aside,
     complaints.mocks,
     moves.doubts,
     complaints.falls_short,
     complaints.suffices,
     complaints.is_not,
-    declining.denies_a_wish,
     complaints.denies_a_fault,
     complaints.scolds,
     complaints.puzzled,
@@ -88,8 +88,6 @@ def heard_parts(reading: Reading) -> tuple[Told, ...]:
     begun: Part | None = None
     for clause in reading.clauses:
         for part in parts(clause, words, reading):
-            if begun is None and found and declining.is_about(found[-1].part, part):
-                begun = found.pop().part
             whole = part if begun is None else begun.joined(part)
             begun = whole if whole.begins else None
             if begun is None or clause is reading.clauses[-1] or clause.announces:
@@ -100,7 +98,23 @@ def heard_parts(reading: Reading) -> tuple[Told, ...]:
             break
         if len(found) >= MOST_PARTS:
             break
-    return tuple(found)
+    return tuple(found if len(found) >= MOST_PARTS else _with_denials(found))
+
+
+def _with_denials(found: list[Told]) -> list[Told]:
+    """Take denied wishes for such, where nothing but courtesy stands beside them.
+
+    "It's longer, not shorter" and "I said shorter, not longer" are complaints.
+    """
+    alone = not any(told.kind in ("praise", "thanks") for told in found)
+    denied = [declining.denies_a_wish(told.part, alone=alone) for told in found]
+    beside = (told.kind for told, denies in zip(found, denied, strict=True) if not denies)
+    if not any(denied) or not all(kind in ("praise", "thanks", "empty") for kind in beside):
+        return found
+    return [
+        Told("denied", "denies a wish", told.part) if denies else told
+        for told, denies in zip(found, denied, strict=True)
+    ]
 
 
 def tells_of_others(reading: Reading) -> bool:
@@ -118,25 +132,15 @@ def tells_of_others(reading: Reading) -> bool:
     return somebody and any("theirs" in word.classes for word in words[1:OPENING])
 
 
-def wants_of_others(reading: Reading) -> bool:
-    """Tell whether it says only how something of their own should be: "life should be simpler"."""
-    topics = [wishing.is_of_a_topic(told.part, named_first=True) for told in heard_parts(reading)]
-    said = zip(topics, heard_parts(reading), strict=True)
-    return any(topics) and all(topic or told.kind == "empty" for topic, told in said)
+def approves_as_it_is(reading: Reading) -> bool:
+    """Tell whether a wish is denied in it, and nothing but courtesy stands beside that."""
+    return any(told.rule == "denies a wish" for told in heard_parts(reading))
 
 
 def says_nothing_else(reading: Reading) -> bool:
     """Tell whether a message is courtesy, complaint and wish alone: as plain as words can be."""
     plain = ("complaint", "wish", "praise", "thanks", "declined", "deny", "empty")
     return all(told.kind in plain and not told.part.topic for told in heard_parts(reading))
-
-
-def approves_as_it_is(reading: Reading) -> bool:
-    """Tell whether it is praise or thanks, and denies a wish: "Great, don't make it shorter"."""
-    found = heard_parts(reading)
-    kinds = {told.kind for told in found}
-    denied = any(told.rule == "denies a wish" for told in found)
-    return denied and kinds <= {"praise", "thanks", "denied", "empty"}
 
 
 def thanks_and_goes_on(reading: Reading) -> bool:

@@ -1,37 +1,28 @@
-"""Tells a clause that says what a person does not want: no more help, or no shorter reply.
+"""Tells a clause that sounds like a complaint or a wish, and is none.
 
 "No further help needed" has the words of a complaint ("no help"), and says nothing of the reply.
 All its words must be such words (phrases/declining.toml), with a need, a no and help among them, so
-that whatever else it says is read on. "Don't make it shorter" has the words of a wish, and says the
-opposite: which words a no is about, and which no is against them, is phrases/denied.toml's.
+that whatever else it says is read on. "Don't make it shorter" and "days should be longer" have the
+words of a wish; patterns of the whole clause tell them (phrases/denied.toml, phrases/lived.toml).
 
 Knows nothing of other kinds of clauses.
 """
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal
+from typing import Final
 
 from learner.judges.acts.kinds import Found
-from learner.judges.acts.language import language_of
-from learner.judges.acts.lexicon import CJK, LATIN, PHRASES, Word
-from learner.judges.acts.part import SHAPES, Part
+from learner.judges.acts.lexicon import CJK, LATIN, PHRASES
+from learner.judges.acts.part import Part
 from learner.judges.reading.text import is_cjk, tokens
 from learner.judges.reading.traditional import traditional
 
-# The lists of a language: what denies, and what is said beside it.
-_Said = Mapping[str, tuple[str, ...]]
-# So far before a wish may the no stand that denies it, and one strange word between ("acortes").
-NO_WITHIN: Final = 8
-MOST_STRANGE: Final = 1
-# What stands between them, if anything does; what else is said there is what the no is about.
-_BETWEEN: Final = frozenset(
-    {"filler", "reply", "do", "you", "me", "mild", "want", "not", "stop", "heed", "brief", "more",
-     "plain"}
-)  # fmt: skip
+# The words of a pattern of whole clauses, and not the sign of a group's name.
+_WORDS: Final = re.compile(r"[^\W\d_]+(?!<)")
 
 
 def declines(part: Part) -> Found:
@@ -87,157 +78,66 @@ def _data() -> Mapping[str, Mapping[str, str]]:
     return tomllib.loads((PHRASES / "declining.toml").read_text(encoding="utf-8"))
 
 
-def denies_a_wish(part: Part) -> Found:
-    """ "Please don't make it shorter", "it couldn't be simpler": what others wish, denied."""
-    usual = _usual(part)
-    if usual and not part.asks and all(_stance(part, place) == "denied" for place in usual):
-        return "denied", "denies a wish"
-    return None
+def denies_a_wish(part: Part, *, alone: bool) -> bool:
+    """ "Please don't make it shorter", "no need to shorten it": no order to make it longer.
+
+    alone: whether no courtesy stands beside it, so that a mere "nicht kürzer" is one, too
+    """
+    lists = ("whole", "alone") if alone else ("whole",)
+    return not part.clause.question and _whole("denied", part, lists) is not None
 
 
-def wished_in(part: Part) -> frozenset[str]:
-    """Return the classes of the shapes that are asked for: "not longer" asks for nothing longer."""
-    asked = (part.words[at].classes for at in _usual(part) if _stance(part, at) == "asked")
-    return frozenset[str]().union(*asked)
+def wants_of_life(part: Part) -> Found:
+    """ "Days should be longer": of their own life, unless they had asked about that."""
+    found = None if part.clause.question else _whole("lived", part, ("whole",))
+    if found is None or any(map(part.reading.asked_about, _named(found["noun"]))):
+        return None
+    return "aside", "wants it of life"
 
 
-def compared_in(part: Part) -> list[int]:
-    """Return where something is compared: "shorter", "más corto", and not "in one sentence"."""
-    more = _said(part)["more"] if part.has("comp") else ()
-    return [
-        at
-        for at, word in enumerate(part.words)
-        if "comp" in word.classes
-        and (part.eastern or " " not in word.text or _told((word,)).startswith(more))
-    ]
+def _named(noun: str) -> tuple[str, ...]:
+    """The words of a noun, one or many; of Chinese and Japanese ones, each two characters."""
+    if is_cjk(noun[0]) and len(noun) > 1:
+        return tuple(noun[at : at + 2] for at in range(len(noun) - 1))
+    return tuple(
+        form for word in tokens(noun) for form in (word, f"{word}s", word.removesuffix("s"))
+    )
 
 
-def is_about(before: Part, part: Part) -> bool:
-    """Tell whether a no is about the clause behind it: "ich will nicht, dass du kürzer bist"."""
-    shaped = part.has(*SHAPES) or _usual(part)
-    if not shaped or len(before.words) < 2 or before.has("good", "fault", "thanks"):
-        return False
-    said = _said(part)
-    return _told(part.words[:1]) in said["that"] and _is_no(before.words[-1], said)
-
-
-def _usual(part: Part) -> list[int]:
-    """Where shapes stand that people wish: most of them, and what is compared ("more formal")."""
-    said = _said(part) if part.has("not", "stop", "deny") else None
-    return [at for at, word in enumerate(part.words) if _is_usual(word, said)]
-
-
-def _is_usual(word: Word, said: _Said | None) -> bool:
-    if word.classes & {"brief", "more", "plain"} or {"comp", "tone"} <= word.classes:
-        return True
-    if said is None:
-        return False
-    told = _told((word,))
-    compared = "comp" in word.classes and told.startswith(said["more"])
-    return compared or told in said["shapes"]
-
-
-def _stance(part: Part, place: int) -> Literal["asked", "denied", "disliked"]:
-    """Tell whether a shape is asked for, or a no is against it, or what is disliked is denied."""
-    if not part.has("not", "stop", "deny"):
-        return "asked"
-    said = _said(part)
-    no = _no_before(part, place, said)
-    before, behind = part.words[:place], part.words[place + 1 :]
-    if no is None:
-        return "denied" if _no_behind(part, place, said) else "asked"
-    if _told(before).endswith(said["degree"]):
-        return "disliked"
-    measured = any(word.classes & {"number", "form", "comp"} for word in behind)
-    if measured and _has(behind[:1], said["than"]):
-        return "disliked"
-    if "stop" not in part.words[no].classes and part.clause.question:
-        return "asked"
-    between = part.words[max(0, no - 3) : place + 1]
-    needless = _has(part.words, said["need"])
-    if _has(part.words, said["asks"]) or (_has(between, said["states"]) and not needless):
-        return "asked"
-    return "denied"
-
-
-def _no_before(part: Part, place: int, said: _Said) -> int | None:
-    """Where the no stands that is about what stands at a place."""
-    strange = 0
-    for at in range(place - 1, max(-1, place - NO_WITHIN), -1):
-        word = part.words[at]
-        if at == 0 and part.answers_no:
-            return None
-        if _is_no(word, said) or (at == place - 1 and _told((word,)) in said["beside"]):
-            return at
-        strange += not word.known
-        if strange > MOST_STRANGE or _parts(part, at, place, said):
-            return None
-    return None
-
-
-def _parts(part: Part, at: int, place: int, said: _Said) -> bool:
-    """Tell whether a word parts a shape from the no before it, which is about something else."""
-    word = part.words[at]
-    told = _told((word,))
-    if told in said["and"]:
-        return not at or not _is_usual(part.words[at - 1], said)
-    named = "form" in word.classes and not word.classes & {"reply", "you", "me", "filler"}
-    other = "good" in word.classes or not word.classes & _BETWEEN
-    graded = at < place - 1 and told in said["degree"] and told not in said["that"]
-    return (word.known and (named or other)) or graded or _has((word,), said["anew"])
-
-
-def _no_behind(part: Part, place: int, said: _Said) -> bool:
-    """Tell whether the clause says no more of a shape than that it need not be."""
-    behind = list(part.words[place + 1 :])
-    if part.clause.question:
-        return False
-    if part.eastern:
-        return _told(behind).startswith(said["behind"])
-    while behind and "want" in behind[-1].classes and "stop" not in behind[-1].classes:
-        behind.pop()
-    for at, word in enumerate(behind):
-        if _told(behind[at:]) in said["behind"]:
-            return True
-        if not word.classes & {"filler", "reply"}:
-            return False
-    return False
-
-
-def _is_no(word: Word, said: _Said) -> bool:
-    return bool(word.classes & {"not", "stop", "deny"}) and _has((word,), said["no"])
-
-
-def _has(words: Sequence[Word], phrases: Sequence[str]) -> bool:
-    told = _told(words)
-    return any(phrase in told for phrase in phrases)
-
-
-def _told(words: Sequence[Word]) -> str:
-    """Words as a text in which phrases can be found."""
-    return _joined(tuple(token for word in words for token in word.text.split()))
-
-
-def _joined(found: Sequence[str]) -> str:
-    """Latin words between spaces, so that a phrase in it begins and ends with a word."""
-    if found and is_cjk(found[0][0]):
-        return "".join(found)
-    return f" {' '.join(found)} "
-
-
-def _said(part: Part) -> _Said:
-    return _denied(language_of(part.reading).name)
+def _whole(name: str, part: Part, lists: tuple[str, ...]) -> re.Match[str] | None:
+    """Return what a pattern of phrases/<name>.toml finds, if it is all of the part."""
+    said = part.clause.tokens
+    gap = "" if is_cjk(said[0]) else " "
+    text = gap.join(word.text for word in part.words)
+    if text not in gap.join(said):
+        return None  # "Don't, make it shorter" is two clauses
+    patterns = (each for listed in lists for each in _of_clauses(name, listed))
+    return next((found for each in patterns if (found := each.fullmatch(text))), None)
 
 
 @cache
-def _denied(language: str) -> _Said:
-    """A language's lists of phrases/denied.toml."""
-    lists = tomllib.loads((PHRASES / "denied.toml").read_text(encoding="utf-8"))[language]
-    return {name: tuple(_phrases(text)) for name, text in lists.items()}
+def _of_clauses(name: str, listed: str) -> tuple[re.Pattern[str], ...]:
+    data = tomllib.loads((PHRASES / f"{name}.toml").read_text(encoding="utf-8"))
+    filled = (each for language in data for each in _filled(language, data[language], listed))
+    return tuple(map(re.compile, filled))
 
 
-def _phrases(text: str) -> Iterator[str]:
-    for entry in text.split(","):
-        if found := tokens(entry):
-            yield _joined(found)
-            yield _joined(traditional(found))
+def _filled(language: str, lists: Mapping[str, str | list[str]], listed: str) -> Iterator[str]:
+    """Yield a language's patterns as tokens are written, with what stands before and behind."""
+    gap = "" if language in CJK else " "
+    soft = lists.get("soft")
+    named = {
+        "{shape}": lists["shape"],
+        "{thing}": lists.get("thing", ""),
+        "{noun}": f"(?P<noun>{lists.get('noun', '')})",
+    }
+    for pattern in lists.get(listed, ()):
+        whole = pattern
+        if soft is not None:
+            whole = f"(?:(?:{soft}){gap})*(?:{pattern})(?:{gap}(?:{soft}))*"
+        for name, words in named.items():
+            whole = whole.replace(name, str(words))
+        if language in CJK:
+            yield from {whole, "".join(traditional(tuple(whole)))}
+        else:
+            yield _WORDS.sub(lambda word: tokens(word[0])[0], whole)

@@ -1,6 +1,5 @@
 """Tells the language of a message or a text: the one whose list knows most of its words."""
 
-from functools import lru_cache
 from typing import Final
 
 from learner.judges.acts.lexicon import CJK, LATIN, Lexicon, lexicon
@@ -12,7 +11,6 @@ LANGUAGE_CHARS: Final = 200
 LANGUAGE_WEIGHT: Final = 0.3
 
 
-@lru_cache(maxsize=256)  # rules ask again, clause by clause
 def language_of(reading: Reading) -> Lexicon:
     """Return the language that knows most of a message's words; the reply's, where several do."""
     said = [token for clause in reading.clauses for token in clause.tokens]

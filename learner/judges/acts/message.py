@@ -141,6 +141,14 @@ def _is_told_elsewhere(reading: Reading, found: tuple[Told, ...], place: int) ->
     return reports and before is not None and before.has("told") and not before.has("you")
 
 
+def _wants_of_life(_: Reading, found: tuple[Told, ...]) -> Heard | None:
+    """ "Days should be longer", and nothing else."""
+    wants = [told for told in found if told.rule == "wants it of life"]
+    if wants and all(told.kind == "empty" for told in found if told not in wants):
+        return Heard(0, "nothing", wants[0].rule)
+    return None
+
+
 def _takes_back(_: Reading, found: tuple[Told, ...]) -> Heard | None:
     """ "Sorry, I meant tomato soup": the person was wrong, and not the reply."""
     if not any(told.part.has("sorry") for told in found):
@@ -277,8 +285,8 @@ def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
-    _says_the_same, _takes_back, _complains, _denies, _repeats, _wishes, _doubts, _declines,
-    _approves, _denied,
+    _says_the_same, _wants_of_life, _takes_back, _complains, _denies, _repeats, _wishes, _doubts,
+    _declines, _approves, _denied,
 )  # fmt: skip
 
 

@@ -26,7 +26,6 @@ class Part:
     clause: Clause
     contrast: bool  # stands behind a "but"
     reading: Reading
-    opening: Clause | None = None  # an earlier clause, whose no is about this one
 
     def has(self, *classes: str) -> bool:
         """Tell whether a word has one of the classes."""
@@ -120,14 +119,7 @@ class Part:
 
     def joined(self, other: "Part") -> "Part":
         """Return this and what follows as one."""
-        opening = self.clause if self.has("stop", "not") else None
-        whole = self.words + other.words
-        return Part(whole, other.clause, self.contrast, self.reading, self.opening or opening)
-
-    @property
-    def answers_no(self) -> bool:
-        """True when a no in a clause of its own stands before it: "No, shorter!"."""
-        return self.opening is not None and len(self.opening.tokens) == 1 and "deny" in self.opens
+        return Part(self.words + other.words, other.clause, self.contrast, self.reading)
 
     @property
     def eastern(self) -> bool:

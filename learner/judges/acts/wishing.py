@@ -5,9 +5,7 @@ Each returns what a clause is and by which rule, or None where it does not apply
 
 from typing import Final
 
-from learner.judges.acts.declining import compared_in, wished_in
 from learner.judges.acts.kinds import Found
-from learner.judges.acts.lexicon import Word
 from learner.judges.acts.part import SHAPES, Part
 from learner.judges.reading.text import COVER
 
@@ -19,16 +17,6 @@ MOST_OF_AN_ENDING: Final = 2
 _SAYS_MORE: Final = (
     "not", "fault", "able", "good", "slip", "told", "you", "ask", "task", "too", "scold", "lost",
     "love", "thanks", "doubt",
-)  # fmt: skip
-# Words that tell how often or who, and are a topic where something is to be said of them: "days
-# should be longer". All others that are one are in no list.
-_LIVED: Final = frozenset(
-    {"day", "days", "hour", "hours", "week", "weeks", "year", "years", "world", "people", "humans",
-     "everybody", "everyone", "kids", "child", "children",
-     "tag", "tage", "jahr", "jahre", "welt", "leute", "menschen",
-     "jour", "jours", "heure", "heures", "annee", "annees", "ete", "monde", "gens",
-     "dia", "dias", "hora", "horas", "ano", "anos", "mundo", "gente",
-     "giorno", "giorni", "anno", "anni", "notte", "mondo", "persone", "pessoas"}
 )  # fmt: skip
 # Wishes with a wording of their own, and the others by what they are about.
 _USUAL: Final = {
@@ -97,45 +85,8 @@ def forbids_a_manner(part: Part) -> Found:
     return None
 
 
-def is_of_a_topic(part: Part, *, named_first: bool = False) -> bool:
-    """Tell whether something of their own is to be otherwise: "I want a longer vacation".
-
-    Something that no list has stands before the "should be" or beside what is compared, and no word
-    for the reply, the agent or a form. named_first: only before it, which leaves least doubt
-    """
-    compared, wants = compared_in(part), part.places("want")
-    if not compared or not wants or _orders(part):
-        return False
-    nouns = [at for at, word in enumerate(part.words) if _is_topic(word)]
-    named = {at + 1 for at in part.places("reply") if at not in nouns} - set(nouns)
-    if named or any(_is_form(word) for word in part.words):
-        return False
-    beside = {at + 1 for at in compared} | {at - 1 for at in compared if at - 2 not in wants}
-    for at in compared:  # "更长的假期" has a particle between, "puedes decirlo más corto" no noun
-        if any(word.text == "的" for word in part.words[at + 1 : at + 2]):
-            beside |= {at + 2, at + 3}
-    first = any(at < wants[0] < compared[0] for at in nouns)
-    return first or (not named_first and not beside.isdisjoint(nouns))
-
-
-def _is_form(word: Word) -> bool:
-    return "form" in word.classes and "comp" not in word.classes and word.text not in _LIVED
-
-
-def _is_topic(word: Word) -> bool:
-    somebody = "others" in word.classes and "filler" not in word.classes
-    return somebody or word.text in _LIVED or (not word.known and word.text[0].isalnum())
-
-
-def _orders(part: Part) -> bool:
-    """Tell whether the agent is to do something: "please use simpler vocabulary"."""
-    return part.has("you") or "do" in part.opens or part.before("want", "do", within=1)
-
-
 def wishes_a_shape(part: Part) -> Found:
     """How replies should be: shorter, as a list, without emojis, ending with a question."""
-    if is_of_a_topic(part):
-        return None
     if part.topic == 0 and not part.asks and not part.has("others", "mine", "told", "not"):
         # "with an example", "as a table, please"
         first = next((word for word in part.words if word.classes != {"filler"}), None)
@@ -172,9 +123,8 @@ def wishes_a_shape(part: Part) -> Found:
 def _wished(part: Part) -> str:
     """The name of what is wished; where the words name nothing more, their three usual ones."""
     if not part.has("form", "lang") or part.topic == 0 == len(part.places("form")):
-        wished = wished_in(part)
         for name, rule in _USUAL.items():
-            if name in wished:
+            if part.has(name):
                 return rule
     for name, rule in _WISHED.items():
         if part.has(name):

