@@ -48,7 +48,8 @@ KEPT = (
     "Perfetto, non farlo più corto.", "Ótimo, não precisa ser mais curto.",
     "太好了，不用更长", "完璧です。短くしないでください。",
 )  # fmt: skip
-# What is disliked, denied; another wish beside the no; a no that asks politely, or denies twice.
+# What is disliked, denied; another wish beside the no; a no that asks politely, or denies twice;
+# what had been asked for.
 WISHED = {
     "don't be so brief": "don't be so brief",
     "nicht so kurz": "nicht so kurz",
@@ -86,6 +87,10 @@ WISHED = {
     "no más corto": "no más corto",
     "no hazlo más corto": SHORTER,
     "now it's longer instead of shorter": SHORTER,
+    "I said shorter, not longer": SHORTER,
+    "Ich sagte kürzer, nicht länger": SHORTER,
+    "j'ai dit plus court, pas plus long": SHORTER,
+    "ho detto più corto, non più lungo": SHORTER,
 }
 # How something of their own life should be.
 LIVED = (
