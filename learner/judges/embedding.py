@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from learner.judges.acts.clauses import (
+    approves_as_it_is,
     heard_parts,
     says_nothing_else,
     tells_of_others,
@@ -65,6 +66,8 @@ SETTLED: Final = frozenset(
         "a wish for what comes next",
         "doubts it",
         "denies a fault",
+        "denies a wish",
+        "wants it of life",
         "declines help",
         "takes back their own words",
     }
@@ -142,6 +145,8 @@ class EmbeddingJudge:
         plain = says_only(reading)
         if plain and heard.score < 0 and heard.rule in OWN_WORDING:
             return None  # "Too long. One sentence only." is as plain as words can be
+        if approves_as_it_is(reading):
+            return None  # the words of the wish that it denies sound like one
         text = seen(Said(reading.asked, reading.reply, reading.said))
         chances = self._chances(text)
         decided = decide(chances, heard, speaks=_speaks_from(reading, chances), plain=plain)

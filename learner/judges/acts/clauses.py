@@ -26,6 +26,7 @@ OPENING: Final = 5
 _RULES: Final[tuple[Rule, ...]] = (
     wishing.wishes_an_ending,
     declining.declines,
+    declining.wants_of_life,
     moves.aside,
     complaints.mocks,
     moves.doubts,
@@ -97,7 +98,23 @@ def heard_parts(reading: Reading) -> tuple[Told, ...]:
             break
         if len(found) >= MOST_PARTS:
             break
-    return tuple(found)
+    return tuple(found if len(found) >= MOST_PARTS else _with_denials(found))
+
+
+def _with_denials(found: list[Told]) -> list[Told]:
+    """Take denied wishes for such, where nothing but courtesy stands beside them.
+
+    "It's longer, not shorter" and "I said shorter, not longer" are complaints.
+    """
+    alone = not any(told.kind in ("praise", "thanks") for told in found)
+    denied = [declining.denies_a_wish(told.part, alone=alone) for told in found]
+    beside = (told.kind for told, denies in zip(found, denied, strict=True) if not denies)
+    if not any(denied) or not all(kind in ("praise", "thanks", "empty") for kind in beside):
+        return found
+    return [
+        Told("denied", "denies a wish", told.part) if denies else told
+        for told, denies in zip(found, denied, strict=True)
+    ]
 
 
 def tells_of_others(reading: Reading) -> bool:
@@ -113,6 +130,11 @@ def tells_of_others(reading: Reading) -> bool:
     if "mine" in words[0].classes:  # "my wife", and not "a mí me gusta"
         somebody = somebody or "others" in words[1].classes or not words[1].known
     return somebody and any("theirs" in word.classes for word in words[1:OPENING])
+
+
+def approves_as_it_is(reading: Reading) -> bool:
+    """Tell whether a wish is denied in it, and nothing but courtesy stands beside that."""
+    return any(told.rule == "denies a wish" for told in heard_parts(reading))
 
 
 def says_nothing_else(reading: Reading) -> bool:

@@ -14,6 +14,7 @@ from learner.judges.acts.clauses import Told, heard_parts
 from learner.judges.acts.kinds import Kind
 from learner.judges.acts.language import language_of
 from learner.judges.acts.part import SHAPES
+from learner.judges.acts.wishing import usual_of
 from learner.judges.acts.wording import OWN_WORDING, TELLING, hint_for
 from learner.judges.reading.reading import Reading
 from learner.judges.reading.text import COVER, tokens
@@ -101,9 +102,21 @@ def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
             return Heard(0, "nothing", "an answer to the agent's question")
         wishes = (n for n, later in enumerate(found) if later.kind == "wish")
         wish = next((found[n] for n in wishes if not _belongs_to_the_next(found, n)), None)
-        wish = wish or _said_behind(found, place)
+        wish = _not_the_opposite(told, wish) or _said_behind(found, place)
         return _unhappy(reading, told, wish=wish, confidence=0.9)
     return None
+
+
+def _not_the_opposite(told: Told, wish: Told | None) -> Told | None:
+    """Return what had been asked for, where a wish only denies the opposite.
+
+    "I said shorter, not longer"
+    """
+    usual = usual_of(told.part)
+    denies = wish is not None and "not" in wish.part.opens
+    if told.rule == "wanted something else" and denies and usual is not None:
+        return Told("wish", usual, told.part)
+    return wish
 
 
 def _said_behind(found: tuple[Told, ...], place: int) -> Told | None:
@@ -139,6 +152,14 @@ def _is_told_elsewhere(reading: Reading, found: tuple[Told, ...], place: int) ->
     before = found[place - 1].part if place and found[place - 1].kind != "declined" else None
     reports = told.part.words[0].text in ("that", "dass", "que", "qu", "che")
     return reports and before is not None and before.has("told") and not before.has("you")
+
+
+def _wants_of_life(_: Reading, found: tuple[Told, ...]) -> Heard | None:
+    """ "Days should be longer", and nothing else."""
+    wants = [told for told in found if told.rule == "wants it of life"]
+    if wants and all(told.kind == "empty" for told in found if told not in wants):
+        return Heard(0, "nothing", wants[0].rule)
+    return None
 
 
 def _takes_back(_: Reading, found: tuple[Told, ...]) -> Heard | None:
@@ -272,14 +293,13 @@ def _is_against(reading: Reading, told: Told) -> bool:
 
 
 def _denied(_: Reading, found: tuple[Told, ...]) -> Heard | None:
-    if any(told.kind == "denied" for told in found):
-        return Heard(0, "denied", "denies a fault")
-    return None
+    denied = next((told for told in found if told.kind == "denied"), None)
+    return None if denied is None else Heard(0, "denied", denied.rule)
 
 
 _RULES: Final[tuple[_Rule, ...]] = (
-    _says_the_same, _takes_back, _complains, _denies, _repeats, _wishes, _doubts, _declines,
-    _approves, _denied,
+    _says_the_same, _wants_of_life, _takes_back, _complains, _denies, _repeats, _wishes, _doubts,
+    _declines, _approves, _denied,
 )  # fmt: skip
 
 

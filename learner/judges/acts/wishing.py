@@ -120,12 +120,17 @@ def wishes_a_shape(part: Part) -> Found:
     return None
 
 
+def usual_of(part: Part) -> str | None:
+    """Return the name of the usual wish that it has the words of; None where of none."""
+    return next((rule for name, rule in _USUAL.items() if part.has(name)), None)
+
+
 def _wished(part: Part) -> str:
     """The name of what is wished; where the words name nothing more, their three usual ones."""
     if not part.has("form", "lang") or part.topic == 0 == len(part.places("form")):
-        for name, rule in _USUAL.items():
-            if part.has(name):
-                return rule
+        usual = usual_of(part)
+        if usual is not None:
+            return usual
     for name, rule in _WISHED.items():
         if part.has(name):
             return rule
