@@ -337,7 +337,7 @@ async def test_a_call_of_a_tool_that_is_not_on_offer_is_none(start_api: StartApi
     judged = VerifierJudge(()).judge(turn, turn)
     assert judged is not None
     assert judged.score == -1
-    assert '"name": "shell"' in judged.evidence
+    assert judged.evidence == "meant as a call, and none: shell"
     assert 'fault="unknown"' in (await api.service.metrics.text()).decode()
 
 
