@@ -186,9 +186,8 @@ def orders_of(sentence: str) -> tuple[tuple[Direction, ...], tuple[Direction, ..
     read = _read(sentence, complains=False)
     sure = [each for each, denied in read if denied == "not denied"]
     unsure = (each for each, denied in read if denied == "unsure" and not opposes((each,), sure))
-    return _in_one_language([*sure, *unsure]), tuple(
-        dict.fromkeys(each for each, denied in read if denied == "denied")
-    )
+    forbidden = dict.fromkeys(each for each, denied in read if denied == "denied")
+    return _in_one_language([*sure, *unsure]), tuple(forbidden)
 
 
 def _unsaid(wish: str, *states: Denied) -> tuple[Direction, ...]:
