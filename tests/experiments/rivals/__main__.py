@@ -23,9 +23,10 @@ import torch
 from kernels.open import open_backend
 from learner.safety.anchors import Anchors
 from learner.safety.watched import watch_alone
+from learner.settings import MODULES
 from streams.model.open import load_base
 from streams.settings import ModelSettings
-from tests.experiments.rivals.evolved import OWN, Evolved
+from tests.experiments.rivals.evolved import OWN, SELECTED, Evolved
 from tests.experiments.rivals.measured import about, beside, told
 from tests.experiments.rivals.people import PEOPLE, SESSIONS, Person, requests
 from tests.experiments.rivals.rival import (
@@ -47,6 +48,7 @@ RIVALS: Final = (
     "screened",
     "directed",
     "leading",
+    "selected",
 )
 IN_A_ROW: Final = 3
 HEAD: Final = (
@@ -117,16 +119,30 @@ class Arena:
             return (Still if name == "none" else Remembering)(self.bench, person)
         if name in OWN:
             settings = OWN[name].model_copy(update={"seed": seed})
-            if name in ("directed", "leading"):
+            if settings.noise == "directed":
                 settings = settings.model_copy(update=self._args.set)
             bank = self._bank or Anchors(self.bench.base, backend=self.bench.backend, moving=1)
             self._bank = bank
-            return Evolved(self.bench, person, settings, bank=None if name == "isotropic" else bank)
-        from tests.experiments.rivals.gradient import Gradient, Way, own_model
+            return Evolved(
+                self.bench,
+                person,
+                settings,
+                bank=None if name == "isotropic" else bank,
+                selected=name in SELECTED,
+            )
+        from tests.experiments.rivals.gradient import Gradient, Way, Where, own_model
 
         ways: dict[str, Way] = {"lora": "sft", "openclaw": "mixture"}
-        model, seconds = own_model(), self._args.seconds
-        return Gradient(self.bench, person, ways[name], model=model, seconds=seconds, seed=seed)
+        where = Where(self._args.layers, tuple(self._args.modules))
+        return Gradient(
+            self.bench,
+            person,
+            ways[name],
+            model=own_model(),
+            seconds=self._args.seconds,
+            seed=seed,
+            where=where,
+        )
 
 
 def main() -> None:
@@ -138,6 +154,10 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=SESSIONS)
     parser.add_argument("--updates", type=int, default=3, help="after every six sessions")
     parser.add_argument("--seconds", type=float, default=2.5, help="of processor, a LoRA's update")
+    parser.add_argument("--layers", type=int, default=4, help="last layers that a LoRA moves")
+    parser.add_argument(
+        "--modules", nargs="+", choices=MODULES, default=list(MODULES), help="of them, likewise"
+    )
     parser.add_argument("--items", type=int, default=8, help="of each small task, five times each")
     parser.add_argument(
         "--set", type=json.loads, default={}, help="settings of those by directed noise"

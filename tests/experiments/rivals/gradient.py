@@ -9,6 +9,7 @@ Needs the extra `experiments` (peft); the base is loaded once more, as transform
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import torch
@@ -21,19 +22,28 @@ from learner.batch.hints import advantages
 from learner.batch.lesson import Lesson
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
+from learner.settings import MODULES
 from streams.model.convert import converted, write_bundled
 from streams.settings import ModelSettings
 from tests.experiments.rivals.people import Person
 from tests.experiments.rivals.rival import Bench, Lessons, Said, Tokens, nothing
 
 Way = Literal["sft", "mixture"]
-# Rank 8 on every matrix of the last four layers, which backward passes stop at: on all layers a
-# step takes three times as long, and the time is what is equal.
 RANK: Final = 8
-LAYERS: Final = 4
 RATE: Final = {"sft": 1e-3, "mixture": 1e-3}
 CLIP: Final = 0.2  # PPO's ε
-MODULES: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What an adapter moves: some matrices of the last layers, at which backward passes stop.
+
+    By default every matrix of the last four: on all layers a step takes three times as long, and
+    the time is what is equal.
+    """
+
+    layers: int = 4
+    modules: tuple[str, ...] = MODULES
 
 
 def own_model() -> Any:
@@ -54,7 +64,15 @@ class Gradient:
     """A LoRA that grows with every complaint."""
 
     def __init__(
-        self, bench: Bench, person: Person, way: Way, *, model: Any, seconds: float, seed: int
+        self,
+        bench: Bench,
+        person: Person,
+        way: Way,
+        *,
+        model: Any,
+        seconds: float,
+        seed: int,
+        where: Where,
     ) -> None:
         """Begin with an adapter that changes nothing.
 
@@ -68,8 +86,8 @@ class Gradient:
         config = LoraConfig(
             r=RANK,
             lora_alpha=2 * RANK,
-            target_modules=list(MODULES),
-            layers_to_transform=list(range(max(0, last - LAYERS), last)),
+            target_modules=list(where.modules),
+            layers_to_transform=list(range(max(0, last - where.layers), last)),
         )
         self._model = get_peft_model(model, config)
         trained = [p for p in self._model.parameters() if p.requires_grad]
