@@ -170,10 +170,9 @@ class Residents:
                 return self._flip(version, back=back)
         resident = self._made(version)
         with self._lock:
-            # Where it does not stand, `prepare` lets it go, unless what came between leads to it.
-            self._residents.setdefault(version, resident)
             if not stands():
-                return False
+                return False  # `prepare` lets it go, unless what came between leads to it
+            self._residents.setdefault(version, resident)  # a request's end may have let it go
             flipped = self._flip(version, back=back)
         # Behind the flip: nobody waits for the disk.
         self._builder.submit(self._keep)
@@ -196,9 +195,9 @@ class Residents:
                 return True
         resident = self._made(trial.version)
         with self._lock:
-            self._residents.setdefault(trial.version, resident)
             if not stands():
                 return False
+            self._residents.setdefault(trial.version, resident)
             self._try(trial)
             return True
 
@@ -268,9 +267,22 @@ class Residents:
 
     def _made(self, version: str) -> Resident:
         """Return a version that was built ahead, or build it now."""
-        built = self._ahead.take(version) or self._builder.submit(self._build, version).result()
+        built = self._ahead.take(version)
+        if built is None:
+            return self._builder.submit(self._made_once, version).result()
+        return self._taken_in(version, built)
+
+    def _made_once(self, version: str) -> Resident:
+        """Build a version, unless it was built for somebody else while this order waited."""
+        with self._lock:
+            known = self._residents.get(version)
+        return known or self._taken_in(version, self._build(version))
+
+    def _taken_in(self, version: str, built: Built) -> Resident:
         self._reached = built.reached
-        return Resident(Variant(self._line.name, version), built.decoder)
+        resident = Resident(Variant(self._line.name, version), built.decoder)
+        with self._lock:
+            return self._residents.setdefault(version, resident)
 
     @torch.inference_mode()
     def _build(self, version: str) -> Built:

@@ -209,3 +209,18 @@ def test_nothing_comes_between_a_rollback_and_its_version_that_must_be_built(
     assert bench.residents.serving == first
     bench.wait(lambda: not bench.follower.decisions.unwritten)
     assert not [each for each in bench.told("swap") if each.startswith(fourth)]
+
+
+def test_a_version_that_two_threads_order_is_built_once(bench: Bench, lineage: Lineage) -> None:
+    """As an operator and the log's follower may: the second flips to what the first one built."""
+    first = names(lineage)[0]
+    bench.gate.hold(first)
+    bench.residents.book.add_mask(lineage.mask)
+    bench.residents.book.add_recipe(lineage.recipes[0])
+    with ThreadPoolExecutor(2) as both:
+        orders = [both.submit(bench.residents.promote, first) for _ in range(2)]
+        bench.build_begins(first)
+        bench.wait(lambda: bench.residents._builder._work_queue.qsize() == 1)
+        bench.gate.go_on[first].set()
+    assert sorted(order.result() for order in orders) == [False, True]
+    assert bench.gate.builds == {first: 1}
