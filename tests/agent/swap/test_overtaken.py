@@ -18,7 +18,7 @@ from kernels.open import open_backend
 from streams.log.contract import Outgoing, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.model.open import BaseModel
-from streams.records import Record, Rollout
+from streams.records import Recipe, Record, Rollout
 from tests.agent.lineage import Lineage
 from tests.agent.swap.test_follow import WAIT_S, gone_back, rollout, trial
 from tests.agent.swap.test_residents import names
@@ -224,3 +224,24 @@ def test_a_version_that_two_threads_order_is_built_once(bench: Bench, lineage: L
         bench.gate.go_on[first].set()
     assert sorted(order.result() for order in orders) == [False, True]
     assert bench.gate.builds == {first: 1}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_is_said_of_what_is_withdrawn_while_it_is_built_ahead(
+    bench: Bench, lineage: Lineage, fails: bool
+) -> None:
+    """It is not in memory, should it be decided for, and nobody can decide for it any more."""
+    first, second = lineage.recipes[:2]
+    if fails:
+        first = Recipe.model_validate(first.model_dump() | {"digest": "0" * 64})
+    told = list[tuple[str, BaseException | None]]()
+    bench.residents.book.add_mask(lineage.mask)
+    bench.residents.book.add_recipe(lineage.recipes[0])
+    bench.gate.hold(first.version)
+    bench.residents.prepare(first, lambda *said: told.append(said))
+    bench.build_begins(first.version)
+    bench.residents.prepare(None, lambda *said: told.append(said))
+    bench.residents.prepare(second, lambda *said: told.append(said))
+    bench.gate.go_on[first.version].set()
+    bench.wait(lambda: bool(told) and told[-1][0] == second.version)
+    assert told == [(second.version, None)]
