@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from agent.errors import SwapError
@@ -138,7 +139,8 @@ class Follower:
     def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Take the previous version back into service now, then write it down.
 
-        A version that cannot be taken is passed over for the one before it.
+        A version that cannot be taken is passed over for the one before it, unless the log has come
+        to something else meanwhile.
 
         expected_seq: the line's seq that the operator saw; None: whatever it is
         raises: ConflictError when the line has changed since; NoPreviousError; SwapError when no
@@ -151,13 +153,15 @@ class Follower:
                 self._go_back(rollout)
                 break
             except Exception as cause:
+                self._swapper.count_failure(rollout.version, cause)
+                if not self._stands(rollout):
+                    break  # what serves by now is not what this operator saw
                 self.decisions.withdraw(rollout)
                 failed[rollout.version] = str(cause)
-                self._swapper.count_failure(rollout.version, cause)
         self.spans.change(rollout)
         told = f"{who} took {rollout.version} back into service"
-        decided = self.decisions.line().version
-        if decided != rollout.version:
+        if not self._stands(rollout):
+            decided = self.decisions.line().version
             told = f"{who} went back to {rollout.version}, and by then the log to {decided}"
         self._events.add("rollback", f"{told}: {reason}")
         self._write_down(rollout)
@@ -178,12 +182,13 @@ class Follower:
 
     def _go_back(self, back: Rollout) -> None:
         """Flip to an earlier version, unless the log took that back, too, while it was built."""
-
-        def stands() -> bool:
-            return self.decisions.line().version == back.version
-
+        stands = partial(self._stands, back)
         if self._residents.promote(back.version, back=True, stands=stands):
             self._metrics.swaps.labels(back.verb).inc()
+
+    def _stands(self, back: Rollout) -> bool:
+        """Whether the version that was gone back to is what should serve still."""
+        return self.decisions.line().version == back.version
 
     def _write_down(self, rollout: Rollout) -> None:
         def told(done: Future[bool]) -> None:

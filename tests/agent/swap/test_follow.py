@@ -483,6 +483,27 @@ def test_a_rollback_that_the_log_has_passed_by_changes_nothing(bench: Bench) -> 
     assert told == [f"ann went back to {A.version}, and by then the log to base: wrong"]
 
 
+def test_a_rollback_that_fails_takes_nothing_back_that_came_since(bench: Bench) -> None:
+    """Where the log has gone back, and on to another version, the one before is not tried."""
+    bench.publish(MASK, A, B, C, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    bench.wait(lambda: bench.follower.following().line.seq == 2)
+    bench.versions.failing[A.version] = MemoryError("no room")
+
+    def passed_by(version: str) -> None:
+        if version == A.version and threading.current_thread() is threading.main_thread():
+            other = {"verb": "reset", "state": "aborted", "id": "bob", "who": "bob"}
+            bench.publish(rollout(3, "base").model_copy(update=other), rollout(4, C.version))
+            bench.versions.wait(C.version)
+
+    bench.versions.during = passed_by
+    bench.follower.rollback("ann", "wrong")
+    line = bench.follower.following().line
+    assert (line.seq, line.version, bench.versions.serving) == (4, C.version, C.version)
+    assert bench.follower.decisions.unwritten == 0
+
+
 def test_an_operator_who_saw_another_state_is_refused(bench: Bench) -> None:
     """A rollback names the seq that its operator saw; a line that moved on is not touched."""
     bench.publish(MASK, A, rollout(1, A.version))
