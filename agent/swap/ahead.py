@@ -2,7 +2,8 @@
 
 At most one version is built ahead: a candidate that was announced when it was made, while the gate
 asks it, or one that waits for an operator. It answers nobody, and no request can name it. What is
-withdrawn is let go; what cannot be built is said, and what serves is not touched.
+withdrawn is let go, and nothing said of it; what cannot be built is said, and what serves is not
+touched.
 """
 
 import threading
@@ -30,14 +31,15 @@ class Ahead:
         """
         self._builder, self._build = builder, build
         self._lock = threading.Lock()
-        self._building: tuple[str, Future[Built]] | None = None
+        # The version, its build, and whether it was let go: then nobody is told of it.
+        self._building: tuple[str, Future[Built], threading.Event] | None = None
 
     def want(self, recipe: Recipe | None, told: Told) -> None:
         """Begin to build a version, unless it has been begun; let go of every other one.
 
         recipe: what leads to it; None: nothing is built ahead
         """
-        version = recipe.version if recipe else None
+        version, let_go = recipe.version if recipe else None, threading.Event()
         with self._lock:
             known, self._building = self._building, None
             if known is not None and known[0] == version:
@@ -45,13 +47,16 @@ class Ahead:
                 return
             if recipe is not None and version is not None:
                 building = self._builder.submit(self._build, recipe)
-                self._building = (version, building)
-        if known is not None and not known[1].cancel():
+                self._building = (version, building, let_go)
+        if known is not None:
+            known[2].set()
+            cancelled = known[1].cancel()
             del known
-            self._builder.submit(give_back)
+            if not cancelled:
+                self._builder.submit(give_back)
         if version is not None:
             building.add_done_callback(
-                lambda done: None if done.cancelled() else told(version, done.exception())
+                lambda done: None if let_go.is_set() else told(version, done.exception())
             )
 
     def take(self, version: str) -> Built | None:
@@ -59,7 +64,7 @@ class Ahead:
         with self._lock:
             if self._building is None or self._building[0] != version:
                 return None
-            (_, building), self._building = self._building, None
+            (_, building, _), self._building = self._building, None
         return None if building.exception() is not None else building.result()
 
 

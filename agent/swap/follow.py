@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from agent.errors import SwapError
@@ -88,12 +89,14 @@ class Follower:
         self._forget, self._note = forget, note
         self._poll_s = poll_s
         self._events, self._metrics, self.spans = events, metrics, Spans(tracer)
-        self._swapper = Swapper(residents, spans=self.spans, events=events, metrics=metrics)
         self._told_ahead = telling(events, metrics)
         gone_back = _gone_back(left, line)
         since_ms = int((clock() - STANDS_S) * 1000)
         stand = [each for each in gone_back if each.created_ms >= since_ms]
         self.decisions = Decisions(line, base=base, left=stand, clock=clock)
+        self._swapper = Swapper(
+            residents, self.decisions.line, spans=self.spans, events=events, metrics=metrics
+        )
         for rollout in gone_back:
             told = f"{rollout.who} took {rollout.version} back into service"
             kind: Kind = "reset" if rollout.verb == "reset" else "rollback"
@@ -136,7 +139,8 @@ class Follower:
     def rollback(self, who: str, reason: str, expected_seq: int | None = None) -> Rollout:
         """Take the previous version back into service now, then write it down.
 
-        A version that cannot be taken is passed over for the one before it.
+        A version that cannot be taken is passed over for the one before it, unless the log has come
+        to something else meanwhile.
 
         expected_seq: the line's seq that the operator saw; None: whatever it is
         raises: ConflictError when the line has changed since; NoPreviousError; SwapError when no
@@ -146,15 +150,20 @@ class Follower:
         while True:
             rollout = self.decisions.intend(who, reason, expected_seq=expected_seq, without=failed)
             try:
-                self._residents.promote(rollout.version, back=True)
+                self._go_back(rollout)
                 break
             except Exception as cause:
+                self._swapper.count_failure(rollout.version, cause)
+                if not self._stands(rollout):
+                    break  # what serves by now is not what this operator saw
                 self.decisions.withdraw(rollout)
                 failed[rollout.version] = str(cause)
-                self._swapper.count_failure(rollout.version, cause)
-        self._metrics.swaps.labels("rollback").inc()
         self.spans.change(rollout)
-        self._events.add("rollback", f"{who} took {rollout.version} back into service: {reason}")
+        told = f"{who} took {rollout.version} back into service"
+        if not self._stands(rollout):
+            decided = self.decisions.line().version
+            told = f"{who} went back to {rollout.version}, and by then the log to {decided}"
+        self._events.add("rollback", f"{told}: {reason}")
         self._write_down(rollout)
         return rollout
 
@@ -165,12 +174,21 @@ class Follower:
         raises: ConflictError when the line has changed since; VerbRefusedError when it is done
         """
         rollout = self.decisions.intend_reset(who, reason, expected_seq=expected_seq)
-        self._residents.promote(rollout.version, back=True)
-        self._metrics.swaps.labels("reset").inc()
+        self._go_back(rollout)
         self.spans.change(rollout)
         self._events.add("reset", f"{who} went back to the base {rollout.version}: {reason}")
         self._write_down(rollout)
         return rollout
+
+    def _go_back(self, back: Rollout) -> None:
+        """Flip to an earlier version, unless the log took that back, too, while it was built."""
+        stands = partial(self._stands, back)
+        if self._residents.promote(back.version, back=True, stands=stands):
+            self._metrics.swaps.labels(back.verb).inc()
+
+    def _stands(self, back: Rollout) -> bool:
+        """Whether the version that was gone back to is what should serve still."""
+        return self.decisions.line().version == back.version
 
     def _write_down(self, rollout: Rollout) -> None:
         def told(done: Future[bool]) -> None:

@@ -38,6 +38,9 @@ from streams.records import Recipe
 BUILD_NICE = 0
 LEND_NICE = 10  # what is only lent, to compare versions, yields to decoding
 
+# Whether what is being carried out is decided still. Asked under the lock of what serves.
+Stands = Callable[[], bool]
+
 
 @dataclass(slots=True, eq=False)
 class Resident:
@@ -151,41 +154,52 @@ class Residents:
             resident.users -= 1
             self._prune()
 
-    def promote(self, version: str, *, back: bool = False) -> None:
+    def promote(self, version: str, *, back: bool = False, stands: Stands = lambda: True) -> bool:
         """Build a version aside if it is not resident, prove it, then flip to it.
 
         back: it is gone back to: what served after it is none to go back to any more
+        stands: asked right before the flip; what was taken back while it was built serves nobody
+        returns: whether it was flipped to; False where it serves already, or does not stand
         raises: UnknownVersionError while a recipe or mask of its chain is missing, SwapError when
             a check fails; the version that served before serves on
         """
         with self._lock:
+            if not stands():
+                return False
             if version in self._residents:
-                self._flip(version, back=back)
-                return
+                return self._flip(version, back=back)
         resident = self._made(version)
         with self._lock:
-            self._residents[version] = resident
-            self._flip(version, back=back)
+            if not stands():
+                return False  # `prepare` lets it go, unless what came between leads to it
+            self._residents.setdefault(version, resident)  # a request's end may have let it go
+            flipped = self._flip(version, back=back)
         # Behind the flip: nobody waits for the disk.
         self._builder.submit(self._keep)
+        return flipped
 
-    def try_out(self, trial: Trial | None) -> None:
+    def try_out(self, trial: Trial | None, *, stands: Stands = lambda: True) -> bool:
         """Let a candidate answer its share of the sessions from now on; None: none does.
 
         It is built aside and proved as every version is; replies that it has begun it ends.
 
+        stands: asked right before; what was gone back from while it was built answers nobody
+        returns: whether it does so; False where it does not stand
         raises: as `promote`; what answered before goes on
         """
         with self._lock:
+            if not stands():
+                return False
             if trial is None or trial.version in self._residents:
-                self._line = replace(self._line, trial=trial)
-                self._prune()
-                return
+                self._try(trial)
+                return True
         resident = self._made(trial.version)
         with self._lock:
+            if not stands():
+                return False
             self._residents.setdefault(trial.version, resident)
-            self._line = replace(self._line, trial=trial)
-            self._prune()
+            self._try(trial)
+            return True
 
     def prepare(self, recipe: Recipe | None, told: Told) -> None:
         """Build what may be decided for next without waiting for it, and let go of any other.
@@ -194,6 +208,7 @@ class Residents:
         told: takes its version, and why it could not be built
         """
         with self._lock:
+            self._prune()
             known = recipe is not None and recipe.version in self._residents
         self._ahead.want(None if known else recipe, told)
 
@@ -221,12 +236,15 @@ class Residents:
             raise UnknownVersionError(f"version {version} is not in memory here")
         return weights_digest(resident.decoder.model)
 
-    def _flip(self, version: str, *, back: bool) -> None:
+    def _try(self, trial: Trial | None) -> None:
+        self._line = replace(self._line, trial=trial)
+        self._prune()
+
+    def _flip(self, version: str, *, back: bool) -> bool:
         if version == self.serving:
             if back:  # who goes back means the trial, too
-                self._line = replace(self._line, trial=None)
-                self._prune()
-            return
+                self._try(None)
+            return False
         # Going back takes the later version out of the history, so that a second step goes
         # further back instead of forward again; as the line has it (streams.line.line).
         served = self._line.served
@@ -238,6 +256,7 @@ class Residents:
         self._line = replace(self._line, served=served, trial=None)
         self._replies_ms = None
         self._prune()
+        return True
 
     def _prune(self) -> None:
         kept = {self._base.name, *self._line.served[-2:]}
@@ -248,9 +267,22 @@ class Residents:
 
     def _made(self, version: str) -> Resident:
         """Return a version that was built ahead, or build it now."""
-        built = self._ahead.take(version) or self._builder.submit(self._build, version).result()
+        built = self._ahead.take(version)
+        if built is None:
+            return self._builder.submit(self._made_once, version).result()
+        return self._taken_in(version, built)
+
+    def _made_once(self, version: str) -> Resident:
+        """Build a version, unless it was built for somebody else while this order waited."""
+        with self._lock:
+            known = self._residents.get(version)
+        return known or self._taken_in(version, self._build(version))
+
+    def _taken_in(self, version: str, built: Built) -> Resident:
         self._reached = built.reached
-        return Resident(Variant(self._line.name, version), built.decoder)
+        resident = Resident(Variant(self._line.name, version), built.decoder)
+        with self._lock:
+            return self._residents.setdefault(version, resident)
 
     @torch.inference_mode()
     def _build(self, version: str) -> Built:

@@ -9,11 +9,12 @@ Knows nothing of the log.
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from agent.swap.ahead import Told
 from agent.swap.book import Book
+from agent.swap.residents import Stands
 from agent.swap.spans import Spans
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
@@ -44,14 +45,20 @@ class SupportsPromote(Protocol):
     def book(self) -> Book:
         """What versions are made of."""
 
-    def promote(self, version: str, *, back: bool = False) -> None:
+    def promote(self, version: str, *, back: bool = False, stands: Stands) -> bool:
         """Build a version aside if it is not resident, prove it, flip. Raises: any failed check.
 
         back: it is gone back to, and not promoted again
+        stands: asked at the flip whether it is decided still; else nothing changes
+        returns: whether it was flipped to
         """
 
-    def try_out(self, trial: Trial | None) -> None:
-        """Let a candidate answer its share, built and proved likewise; None: none does."""
+    def try_out(self, trial: Trial | None, *, stands: Stands) -> bool:
+        """Let a candidate answer its share, built and proved likewise; None: none does.
+
+        stands: as of `promote`
+        returns: whether it does so
+        """
 
     def prepare(self, recipe: Recipe | None, told: Told) -> None:
         """Build what may be decided for next, without waiting for it; None: nothing may."""
@@ -61,10 +68,20 @@ class Swapper:
     """Drives the resident versions of one line. The follower's thread's, but for what is read."""
 
     def __init__(
-        self, residents: SupportsPromote, *, spans: Spans, events: Events, metrics: Metrics
+        self,
+        residents: SupportsPromote,
+        decided: Callable[[], Line],
+        *,
+        spans: Spans,
+        events: Events,
+        metrics: Metrics,
     ) -> None:
-        """Take what is driven. spans, events, metrics: told what was taken, and what failed."""
-        self._residents = residents
+        """Take what is driven.
+
+        decided: returns the line as it is decided now, which operators change at any moment
+        spans, events, metrics: told what was taken, and what failed
+        """
+        self._residents, self._decided = residents, decided
         self._spans, self._events, self._metrics = spans, events, metrics
         # The change that could not be taken, and the reason: another of the same seq may take its
         # place, as where a rollback passes a version over.
@@ -88,16 +105,23 @@ class Swapper:
         return self._residents.book.is_whole(line.version)
 
     def swap(self, line: Line) -> None:
-        """Build the version that a line decided aside, prove it, flip; or note why not."""
+        """Build the version that a line decided aside, prove it, flip; or note why not.
+
+        Where the line has changed meanwhile, nothing is done, and nothing told.
+        """
         before, began_s = self._residents.serving, time.monotonic()
         try:
             self._keep_previous(line)
-            self._residents.promote(line.version, back=self._is_taken_back(line))
+            flipped = self._residents.promote(
+                line.version, back=self._is_taken_back(line), stands=self._stands(line)
+            )
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
             self.count_failure(line.version, cause)
             self._spans.swap(line, time.monotonic() - began_s, failed=str(cause))
             self._failed = (line.change, f"{line.version}: {cause!r}")
+            return
+        if not flipped:
             return
         took_s = time.monotonic() - began_s
         self._spans.swap(line, took_s)
@@ -106,25 +130,28 @@ class Swapper:
         self._events.add("swap", f"{line.version} serves after {before}, ready in {took_s:.2f} s")
 
     def try_out(self, line: Line) -> None:
-        """Let the candidate on trial answer its share beside what should serve, or nobody."""
-        trial = line.trial
+        """Let the candidate on trial answer its share beside what should serve, or nobody.
+
+        Where the line has changed meanwhile, nothing is done, and nothing told.
+        """
+        trial, stands = line.trial, self._stands(line)
         if trial and not trial.share and not trial.unseen:
             trial = None
         why_not = self._why_not(line, trial) if trial else None
         wanted = None if why_not else trial
         if wanted != self._residents.trial:
             try:
-                self._residents.try_out(wanted)
+                taken = self._residents.try_out(wanted, stands=stands)
             except Exception as cause:
                 # What serves answers its sessions, and the learner sees that it does.
-                self._residents.try_out(None)
+                self._residents.try_out(None, stands=stands)
                 why_not = repr(cause)
                 self._failed_trial = (trial.version if trial else "", why_not)
             else:
-                if wanted is not None:
+                if wanted is not None and taken:
                     share = f"{wanted.share:.0%} of the sessions" if wanted.share else "unseen"
                     self._events.add("trial", f"{wanted.version} answers {share}")
-        if why_not != self._lacking:
+        if why_not != self._lacking and stands():
             self._lacking = why_not
             if why_not is not None and trial is not None:
                 self._metrics.failed_swaps.labels("CandidateLacking").inc()
@@ -147,6 +174,10 @@ class Swapper:
             return "its recipe or mask is missing"
         return None
 
+    def _stands(self, line: Line) -> Stands:
+        """Return what tells whether a line is what is decided still."""
+        return lambda: self._decided() == line
+
     def _is_taken_back(self, line: Line) -> bool:
         """Whether what serves here has been taken back: another change may have come since."""
         return self._residents.serving not in line.served
@@ -164,7 +195,7 @@ class Swapper:
         if back and (line.version in residents.served or previous not in residents.resident):
             return
         try:
-            residents.promote(previous, back=back)
+            residents.promote(previous, back=back, stands=self._stands(line))
         except Exception:
             # What serves is another question; a rollback will say this again.
             _LOG.warning("the previous version %s cannot be built", previous)

@@ -9,7 +9,7 @@ from typing import Any
 from agent.errors import UnknownVersionError
 from agent.swap.ahead import Told
 from agent.swap.book import Book
-from agent.swap.residents import Resident
+from agent.swap.residents import Resident, Stands
 from streams.errors import TemplateRefusedError
 from streams.line.line import Line, Trial
 from streams.line.variant import Variant
@@ -68,13 +68,23 @@ class FakeResidents:
     def trial(self) -> Trial | None:
         return self.line.trial
 
-    def try_out(self, trial: Trial | None) -> None:
-        self.line = replace(self.line, trial=trial)
+    def try_out(self, trial: Trial | None, *, stands: Stands = lambda: True) -> bool:
+        if stands():
+            self.line = replace(self.line, trial=trial)
+        return stands()
 
-    def promote(self, version: str, *, back: bool = False) -> None:  # noqa: ARG002
+    def promote(
+        self,
+        version: str,
+        *,
+        back: bool = False,  # noqa: ARG002
+        stands: Stands = lambda: True,
+    ) -> bool:
         self.book.chain(version)
-        if version != self.serving:
-            self.line = replace(self.line, served=(*self.line.served, version), trial=None)
+        if version == self.serving or not stands():
+            return False
+        self.line = replace(self.line, served=(*self.line.served, version), trial=None)
+        return True
 
     def prepare(self, recipe: Recipe | None, told: Told) -> None:
         version = recipe.version if recipe else None

@@ -13,6 +13,7 @@ import pytest
 
 from agent.errors import NoPreviousError, SwapError
 from agent.swap.follow import STANDS_S, Follower
+from agent.swap.residents import Stands
 from agent.turn.assign import assign
 from agent.watch.events import Events
 from agent.watch.metrics import Metrics
@@ -59,21 +60,23 @@ class Versions(FakeResidents):
         self.changed = threading.Condition()
         self.during: Callable[[str], None] = lambda _: None
 
-    def promote(self, version: str, *, back: bool = False) -> None:
+    def promote(self, version: str, *, back: bool = False, stands: Stands = lambda: True) -> bool:
         self.during(version)
         with self.changed:
             self.changed.notify_all()
             if version in self.failing:
                 raise self.failing[version]
-            super().promote(version, back=back)
-            self.promoted.append(version)
+            flipped = super().promote(version, back=back, stands=stands)
+            if flipped:
+                self.promoted.append(version)
+            return flipped
 
-    def try_out(self, trial: Trial | None) -> None:
+    def try_out(self, trial: Trial | None, *, stands: Stands = lambda: True) -> bool:
         if trial is not None:
             self.during(trial.version)
         if trial is not None and trial.version in self.failing:
             raise self.failing[trial.version]
-        super().try_out(trial)
+        return super().try_out(trial, stands=stands)
 
     def wait(self, version: str) -> None:
         """Wait until a version serves."""
@@ -456,8 +459,49 @@ def test_a_rollback_during_a_swap_has_the_last_word(bench: Bench) -> None:
     bench.follower.rollback("ann", "stop")
     finish.set()
     bench.wait(lambda: not bench.follower.decisions.unwritten)
-    bench.versions.wait(A.version)
-    assert bench.versions.promoted[-1] == A.version
+    assert bench.versions.serving == A.version
+    assert bench.versions.promoted == [A.version]
+
+
+def test_a_rollback_that_the_log_has_passed_by_changes_nothing(bench: Bench) -> None:
+    """Whoever goes back does not go forward to what was taken back while it was built."""
+    bench.publish(MASK, A, B, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    bench.wait(lambda: bench.follower.following().line.seq == 2)
+
+    def passed_by(_: str) -> None:
+        if threading.current_thread() is threading.main_thread():
+            other = {"verb": "reset", "state": "aborted", "id": "bob", "who": "bob"}
+            bench.publish(rollout(3, "base").model_copy(update=other))
+            bench.versions.wait("base")
+
+    bench.versions.during = passed_by
+    bench.follower.rollback("ann", "wrong")
+    assert bench.versions.promoted[-1] == bench.versions.serving == "base"
+    told = [event.text for event in bench.events if event.kind == "rollback"]
+    assert told == [f"ann went back to {A.version}, and by then the log to base: wrong"]
+
+
+def test_a_rollback_that_fails_takes_nothing_back_that_came_since(bench: Bench) -> None:
+    """Where the log has gone back, and on to another version, the one before is not tried."""
+    bench.publish(MASK, A, B, C, rollout(1, A.version), rollout(2, B.version))
+    bench.follower.start()
+    bench.versions.wait(B.version)
+    bench.wait(lambda: bench.follower.following().line.seq == 2)
+    bench.versions.failing[A.version] = MemoryError("no room")
+
+    def passed_by(version: str) -> None:
+        if version == A.version and threading.current_thread() is threading.main_thread():
+            other = {"verb": "reset", "state": "aborted", "id": "bob", "who": "bob"}
+            bench.publish(rollout(3, "base").model_copy(update=other), rollout(4, C.version))
+            bench.versions.wait(C.version)
+
+    bench.versions.during = passed_by
+    bench.follower.rollback("ann", "wrong")
+    line = bench.follower.following().line
+    assert (line.seq, line.version, bench.versions.serving) == (4, C.version, C.version)
+    assert bench.follower.decisions.unwritten == 0
 
 
 def test_an_operator_who_saw_another_state_is_refused(bench: Bench) -> None:

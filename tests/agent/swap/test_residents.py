@@ -7,7 +7,7 @@ import torch
 
 from agent.engine.contract import serving
 from agent.errors import NoPreviousError, SwapError, UnknownVersionError
-from agent.swap.residents import Residents
+from agent.swap.residents import Residents, Stands
 from agent.swap.spans import Spans
 from agent.swap.swapper import Swapper
 from agent.watch.events import Events
@@ -210,9 +210,10 @@ class Watched:
     def __init__(self, residents: Residents) -> None:
         self.residents, self.taken = residents, list[str]()
 
-    def promote(self, version: str, *, back: bool = False) -> None:
-        self.residents.promote(version, back=back)
+    def promote(self, version: str, *, back: bool = False, stands: Stands) -> bool:
+        flipped = self.residents.promote(version, back=back, stands=stands)
         self.taken.append(version)
+        return flipped
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.residents, name)
@@ -231,6 +232,7 @@ def test_a_rollback_is_followed_at_once_whatever_was_decided_after_it(
     watched, audit = Watched(residents), Audit("ann", "worse", 1, "a")
     swapper = Swapper(
         watched,  # type: ignore[arg-type]  # residents by delegation
+        lambda: line,
         spans=Spans(NO_TRACER),
         events=Events(),
         metrics=Metrics(),
