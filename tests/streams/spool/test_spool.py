@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.errors import LogUnavailableError, RecordTooLargeError
+from streams.errors import LogUnavailableError, RecordTooLargeError, SpoolUnavailableError
 from streams.log import dead_letters
 from streams.log.contract import Log, Outgoing
 from streams.log.sqlite import SqliteLog
@@ -392,3 +392,67 @@ def test_a_start_says_which_rollouts_earlier_processes_left(tmp_path: Path) -> N
     after = opened(tmp_path, here)
     assert after.left == []
     after.close()
+
+
+@contextmanager
+def full(*folders: Path) -> Iterator[None]:
+    """Leave no room beside a spool's file, which it needs to be opened."""
+    places = [folder / "waiting.db-shm" for folder in folders]
+    for place in places:
+        place.symlink_to(place.with_name("nowhere"))
+    yield
+    for place in places:
+        place.unlink()
+
+
+@both_ways
+def test_what_waits_where_nothing_can_be_opened_is_known_and_not_overtaken(
+    tmp_path: Path, direct: bool
+) -> None:
+    """It is drained when there is room again, before what comes then, and without a put."""
+    before = [opened(tmp_path, GatedLog()) for _ in range(2)]
+    for number, (each, verb) in enumerate(zip(before, ("rollback", "reset"), strict=True)):
+        assert each.put([made(number), Outgoing("rollouts", "main", verb, b"v")]).result(30)
+    for each in before:
+        each.close(drain_s=0)
+    log = GatedLog()
+    log.here.set()
+    with full(tmp_path / "0", tmp_path / "1"):
+        spool = opened(tmp_path, log, direct=direct)
+        assert [record.id for record in spool.left] == ["reset", "rollback"]
+        assert spool.depth().records == 4
+        assert not spool.put([made(2)]).result(30)
+        assert not spool.wait_drained(0.3)
+        assert "the spool cannot be read" in str(spool.depth().log_away)
+        assert log.ids() == []
+    assert spool.wait_drained(30)
+    assert log.ids() == ["id-1", "reset", "id-0", "rollback"]
+    assert spool.put([made(3)]).result(30)
+    assert spool.wait_drained(30)
+    assert log.ids()[4:] == ["id-3"]
+    assert (spool.depth().dropped, spool.depth().drained) == (1, 5)
+    spool.close()
+
+
+@pytest.mark.parametrize("whose", ["ours", "another's"])
+def test_a_start_that_cannot_read_what_waits_ends(tmp_path: Path, whose: str) -> None:
+    """It would know nothing of what an operator took back; once it can be read, all is there."""
+    before = opened(tmp_path, GatedLog())
+    assert before.put([made(0)]).result(30)
+    before.close(drain_s=0)
+    left = tmp_path / "0" / "waiting.db"
+    aside = left.rename(tmp_path / "aside")
+    left.mkdir()
+    if whose == "another's":
+        left = left.parent.rename(tmp_path / "1") / "waiting.db"
+    for _ in range(2):
+        with pytest.raises(SpoolUnavailableError, match="cannot be read now"):
+            opened(tmp_path, GatedLog())
+    left.rmdir()
+    aside.rename(left)
+    log = GatedLog()
+    log.here.set()
+    spool = opened(tmp_path, log)
+    assert spool.wait_drained(30)
+    assert log.ids() == ["id-0"]
+    spool.close()
