@@ -314,13 +314,13 @@ class Spool:
             try:
                 append([record])
             except RecordTooLargeError as cause:
-                letter = dead_letters.of_outgoing(
+                dead_letters.append_fitting(
+                    append,
                     record,
                     str(cause),
                     max_bytes=self._max_record_bytes,
                     now_ms=int(time.time() * 1000),
                 )
-                append([letter])
 
 
 def _is_full(taken: Sequence[_Put]) -> bool:

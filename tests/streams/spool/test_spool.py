@@ -18,6 +18,7 @@ from streams.log import dead_letters
 from streams.log.contract import Log, Outgoing
 from streams.log.sqlite import SqliteLog
 from streams.open import open_log, open_spool
+from streams.records import DeadLetter, decode
 from streams.settings import StreamsSettings
 from streams.spool.spool import QUEUE_RECORDS, Spool
 from tests.files import on_disk
@@ -360,6 +361,24 @@ def test_a_record_that_is_too_large_becomes_a_dead_letter_and_holds_up_nobody(
     assert [id for topic, id in topics if topic == "turns"] == ["id-0", "id-2"]
     assert [topic for topic, _ in topics].count(dead_letters.TOPIC) == 1
     assert all(len(record.value) <= 2**16 for record in log.taken)
+    spool.close()
+
+
+@both_ways
+def test_a_record_that_only_the_broker_refuses_holds_up_nobody(
+    tmp_path: Path, direct: bool
+) -> None:
+    """Its topics take less than our settings say: its letter is cut until it is taken."""
+    log = GatedLog(max_record_bytes=5_000)
+    log.here.set()
+    spool = opened(tmp_path, log, direct=direct)
+    assert spool.put([made(0), made(1, size=30_000), made(2)]).result(30)
+    assert spool.wait_drained(30)
+    assert [record.id for record in log.taken if record.topic == "turns"] == ["id-0", "id-2"]
+    [letter] = (decode(each.value) for each in log.taken if each.topic == dead_letters.TOPIC)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.record_id, letter.payload_bytes) == ("id-1", 30_000)
+    assert len(dead_letters.payload(letter)) > 1_000
     spool.close()
 
 
