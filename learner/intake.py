@@ -16,7 +16,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlmodel import Session, col, exists, func, select, update
 
 from learner.errors import FAULTS
@@ -81,6 +81,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
 )  # fmt: skip
 # What only the learner of its own line uses: what it makes of it is written under its lease.
 OF_ONE_LINE: Final[tuple[Topic, ...]] = ("turns", "feedback", "rollouts", "notes")
+LAST_MS: Final = 2**63 - 1  # that a column holds; a turn that is not stored may be of any moment
 _BELONGS: Final[dict[Topic, tuple[type[Record], ...]]] = {
     "turns": (Turn,),
     "feedback": (Feedback, Deletion),
@@ -106,11 +107,11 @@ def take(session: Session, entries: Sequence[Entry], rules: Rules) -> bool:
         try:
             record = decode(entry.value)
             used = _use_whole(session, record, entry, rules)
-        except (RecordError, LedgerError, IntegrityError, *FAULTS) as cause:
+        except (RecordError, LedgerError, IntegrityError, DataError, *FAULTS) as cause:
             _to_dead_letters(session, entry, cause, rules)
             continue
         if isinstance(record, Turn):
-            newest_ms = max(newest_ms, record.created_ms)
+            newest_ms = max(newest_ms, min(record.created_ms, LAST_MS))
             asked |= record.beside is None
         elif isinstance(record, Forgotten):
             moments = forget.moments(session)

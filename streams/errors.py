@@ -7,6 +7,7 @@ StreamsError
 │   └── RecordTooLargeError     over the limit of the log
 ├── LogUnavailableError         the log cannot be reached now: try the same again
 ├── StoreUnavailableError       the store cannot be reached now: try the same again
+├── SpoolUnavailableError       what waits for the log cannot be read now: start again later
 ├── SchemaError                 a log or store file of another or damaged schema; untouched
 ├── ConflictError               compare-and-swap lost: somebody changed it first
 ├── VerbRefusedError            a change that the line's state does not allow; names what it does
@@ -50,6 +51,10 @@ class LogUnavailableError(StreamsError):
 
 class StoreUnavailableError(StreamsError):
     """The store cannot be reached now, or was busy too long: try the transaction again."""
+
+
+class SpoolUnavailableError(StreamsError):
+    """What waits for the log cannot be read now, and nobody knows what it is: start again later."""
 
 
 class SchemaError(StreamsError):

@@ -194,7 +194,11 @@ class StreamsSettings(Section):
     )
     snapshots_kept: int = Field(3, ge=1, description="snapshots that are kept, the newest ones")
     max_record_bytes: int = Field(
-        4 * 2**20, ge=1024, le=2**30, description="larger records go to dead letters"
+        4 * 2**20,
+        ge=1024,
+        le=2**30,
+        description="larger records go to dead letters; raised on Kafka, the topics take more only"
+        " after `streams init`",
     )
     spool_bytes: int = Field(
         256 * 2**20, ge=2**16, description="disk that may be used by what waits for the log"

@@ -21,7 +21,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +68,9 @@ _SCHEMA: Final = (
     "CREATE INDEX feedback_ids_taken ON feedback_ids (taken_ms)",
     "CREATE TABLE forgotten (principal TEXT PRIMARY KEY, moment_ms INTEGER NOT NULL)",
 )
+
+# Raised by a number over 64 bits, and by half of a surrogate pair: of another program's records.
+_NOT_HELD: Final = (OverflowError, UnicodeEncodeError)
 
 _LOG = logging.getLogger(__name__)
 
@@ -128,7 +131,7 @@ class Projection:
         returns: the turns that were among them, by id, and whether each is deleted
         """
         with self._transaction() as connection:
-            seen = [each for entry in entries for each in _take(connection, entry)]
+            seen = [each for entry in entries for each in _take_if_held(connection, entry)]
             self._let_go(connection, [entry.time_ms for entry in entries])
             _advance(connection, entries)
         if any(entry.partition.topic != "turns" for entry in entries):
@@ -139,7 +142,8 @@ class Projection:
         """Take out what principals said before their moments; doing it again changes nothing."""
         with self._transaction() as connection:
             for record in records:
-                _forget(connection, record)
+                with suppress(*_NOT_HELD):
+                    _forget(connection, record)
         self._settle()
 
     def find(self, turn_id: str) -> tuple[bool, Turn | None]:
@@ -283,6 +287,16 @@ def _open(path: Path) -> sqlite3.Connection:
 def _remove(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _take_if_held(connection: sqlite3.Connection, entry: Entry) -> list[tuple[str, bool]]:
+    """Take an entry; what no file holds is passed over, else it would be read again for ever."""
+    try:
+        return list(_take(connection, entry))
+    except _NOT_HELD as cause:
+        place = f"{entry.partition.topic} {entry.partition.number} at {entry.offset}"
+        _LOG.warning("%s cannot be kept: %s", place, cause)
+        return []
 
 
 def _take(connection: sqlite3.Connection, entry: Entry) -> Iterator[tuple[str, bool]]:

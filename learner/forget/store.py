@@ -11,10 +11,12 @@ Knows nothing of the log's files, of spools, or of how weights are built again w
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sqlalchemy import delete, exists, not_, or_, update
+from sqlalchemy.exc import DataError
 from sqlmodel import Session, col, func, select
 
 from learner.lessons.review import set_free, wish_of
@@ -142,6 +144,15 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     session.add(row)
     session.flush()
     return row
+
+
+def apply_if_held(session: Session, record: Forgotten, line: str) -> None:
+    """Forget what was said in a line; a moment that no column holds changes nothing.
+
+    Such a record becomes a dead letter when it is read (learner.intake).
+    """
+    with suppress(DataError, OverflowError), session.begin_nested():
+        apply(session, record, line)
 
 
 def _covered(record: Forgotten, line: str) -> tuple[Any, ...]:

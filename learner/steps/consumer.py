@@ -105,7 +105,7 @@ class Consumer:
         if missing:
             with self._writer.writing() as session:
                 for record in missing:
-                    forget.apply(session, record, self._line)
+                    forget.apply_if_held(session, record, self._line)
         with self._writer.writing() as session:  # before anything is planned, as a run again would
             while standing.name_wishes(session, self._line):
                 pass

@@ -94,7 +94,7 @@ class Log(Protocol):
         """Append records, in order; durable when it returns. May be called from any thread.
 
         raises: LogUnavailableError (append the same again), RecordTooLargeError (before anything
-            is appended)
+            is appended; but a broker that takes less than our settings say may have some)
         """
         ...
 

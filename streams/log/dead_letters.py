@@ -11,10 +11,11 @@ Invariant: a letter fits into the log; what is too long in it is cut, the payloa
 import base64
 import hashlib
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streams.errors import ConflictError
+from streams.errors import ConflictError, RecordTooLargeError
 from streams.log.contract import Entry, Log, Outgoing, Topic, outgoing, records_now
 from streams.records import DeadLetter, DeadLetterClosed, decode, encode, speaker
 
@@ -23,6 +24,7 @@ TOPIC: Topic = "dead-letters"
 MAX_CHARS = 500
 CUT = "…"  # ends a key or an id that was cut
 NOWHERE = -1  # the partition of what never stood in the log
+SHORTEST_BYTES = 1024  # the lowest limit that settings allow (streams.max_record_bytes)
 MAX_PRINCIPAL_CHARS = 64  # four times one of ours: a longer name would not fit in beside the rest
 
 
@@ -82,6 +84,34 @@ def letter_of(record: Outgoing, cause: str, *, max_bytes: int, now_ms: int) -> D
         payload_bytes=len(record.value),
     )
     return _filled(letter, record.value, max_bytes)
+
+
+def append_fitting(
+    append: Callable[[Sequence[Outgoing]], None],
+    record: Outgoing,
+    cause: str,
+    *,
+    max_bytes: int,
+    now_ms: int,
+) -> None:
+    """Append the dead letter of a record that the log does not take, cut to what the log does take.
+
+    A broker's topics may take less than our settings say, and nobody says how much: a letter that
+    is refused, too, is cut to half.
+
+    append: to the log
+    max_bytes: the log's limit by our settings
+    raises: LogUnavailableError; RecordTooLargeError when not even the shortest letter is taken
+    """
+    while True:
+        letter = of_outgoing(record, cause, max_bytes=max_bytes, now_ms=now_ms)
+        try:
+            append([letter])
+            return
+        except RecordTooLargeError:
+            max_bytes = min(max_bytes, len(letter.value)) // 2
+            if max_bytes < SHORTEST_BYTES:
+                raise
 
 
 def read_all(log: Log) -> list[LetterState]:

@@ -17,8 +17,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from streams.errors import SpoolUnavailableError
 from streams.log.contract import Outgoing, Topic
-from streams.spool import segments, table
+from streams.spool import segments, table, unopened
 from streams.spool.table import ERRORS, PAGE_BYTES
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def open_free(folder: Path, *, max_bytes: int, drop_oldest: bool) -> "SpoolFile 
 
     max_bytes: disk that the file may use, its write-ahead log included
     drop_oldest: when that is used up the oldest turns give way; else it is the record that comes
+    raises: OSError; SpoolUnavailableError when what waits in it cannot be read now
     """
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder / "held", os.O_RDWR | os.O_CREAT, 0o600)
@@ -64,7 +66,10 @@ class SpoolFile:
     """The file in one folder, which is held against other processes until `close`."""
 
     def __init__(self, folder: Path, held: int, *, max_bytes: int, drop_oldest: bool) -> None:
-        """See `open_free`. held: the locked file that is closed with this."""
+        """See `open_free`. held: the locked file that is closed with this.
+
+        raises: SpoolUnavailableError when what waits in it cannot be read now
+        """
         self.folder = folder
         self.num_records = 0  # that still have to reach the log
         self.num_bytes = 0  # of the file
@@ -79,9 +84,10 @@ class SpoolFile:
         self._in_flight = 0  # nothing up to this number is dropped: it may be in the log already
         self._connection: sqlite3.Connection | None = None
         try:
-            self._open()
-        except (*ERRORS, OSError) as cause:  # a full disk, say: tried again by each append
-            self._tell("cannot be opened now", cause)
+            self._open_or_count()
+        except BaseException:
+            self.close()
+            raise
 
     def append(self, records: Sequence[Outgoing]) -> list[bool]:
         """Write records and sync them; return of each whether it was kept.
@@ -117,7 +123,7 @@ class SpoolFile:
     def peek(self, *, max_records: int, max_bytes: int) -> Batch | None:
         """Return the records at the front, and guard them from being dropped until `release`.
 
-        raises: sqlite3.Error when they cannot be read now
+        raises: sqlite3.Error, OSError when they cannot be read now
         """
         if not self.num_records:
             return None
@@ -139,17 +145,25 @@ class SpoolFile:
                 raise
             self._put_aside(cause)
             return None
+        if not self._in_flight:  # it was opened only now, and damaged
+            return None
         return Batch(records, self._in_flight, damaged)
 
     def waiting(self, topic: Topic) -> list[Outgoing]:
         """Return a topic's records that still have to reach the log, oldest first.
 
-        raises: sqlite3.Error when they cannot be read now
+        raises: SpoolUnavailableError when they cannot be read now
         """
         if not self.num_records:
             return []
-        with closing(table.read(self._open(), behind=self._drained, topic=topic)) as rows:
-            return [record for _, record in rows if record is not None]
+        try:
+            if self._connection is None:
+                found = unopened.read(self.folder, NAME, topic=topic)
+                return [record for record in found if record is not None]
+            with closing(table.read(self._connection, behind=self._drained, topic=topic)) as rows:
+                return [record for _, record in rows if record is not None]
+        except (*ERRORS, OSError) as cause:
+            raise self._unavailable(cause) from cause
 
     def release(self, batch: Batch, *, drained: bool) -> None:
         """Say whether a batch that `peek` returned has reached the log.
@@ -203,6 +217,28 @@ class SpoolFile:
         self._close_file()
         os.close(self._counter)
         os.close(self._held)
+
+    def _open_or_count(self) -> None:
+        """Open the file, or count what waits in it: whoever uses it next tries again to open it."""
+        try:
+            self._open()
+            return
+        except (*ERRORS, OSError) as cause:
+            self._tell("cannot be opened now", cause)
+        try:
+            self.num_records = sum(1 for _ in unopened.read(self.folder, NAME))
+            with suppress(FileNotFoundError):
+                self.num_bytes = (self.folder / NAME).stat().st_size
+        except (*ERRORS, OSError) as cause:
+            if not table.is_damage(cause):
+                raise self._unavailable(cause) from cause
+            self._put_aside(cause)
+
+    def _unavailable(self, cause: Exception) -> SpoolUnavailableError:
+        return SpoolUnavailableError(
+            f"what waits for the log in {self.folder} cannot be read now: {cause}. Start again when"
+            " it can; where the folder is moved away, it never reaches the log"
+        )
 
     def _open(self) -> sqlite3.Connection:
         """Return the connection, opened if it is not; a damaged file is put aside before.

@@ -9,22 +9,34 @@ from streams.spool.file import SpoolFile, open_free
 
 
 def open_files(folder: Path, settings: StreamsSettings) -> list[SpoolFile]:
-    """Open what dead processes left below a folder, and last the first free one, for ourselves."""
+    """Open what dead processes left below a folder, and last the first free one, for ourselves.
+
+    raises: OSError; SpoolUnavailableError when what waits in one of them cannot be read now
+    """
     number = 0
     while (own := _open(folder / str(number), settings)) is None:
         number += 1
-    others = (each for each in sorted(folder.iterdir()) if each.is_dir() and each != own.folder)
-    left = [file for each in others if (file := _open(each, settings)) is not None]
-    for file in left:
-        if not file.num_records:
+    left: list[SpoolFile] = []
+    try:
+        for each in sorted(folder.iterdir()):
+            other = _open(each, settings) if each.is_dir() and each != own.folder else None
+            if other is not None and other.num_records:
+                left.append(other)
+            elif other is not None:
+                other.close()
+    except BaseException:
+        for file in (*left, own):
             file.close()
-    return [*(file for file in left if file.num_records), own]
+        raise
+    return [*left, own]
 
 
 def forget_left(folder: Path, principal: str, until_ms: int, settings: StreamsSettings) -> int:
     """Forget in the spools that no living process holds; return how many records went.
 
     A process that lives forgets when it reads the Forgotten record (`Spool.forget`).
+
+    raises: OSError; SpoolUnavailableError when what waits in one of them cannot be read now
     """
     gone = 0
     for own in sorted(folder.iterdir()) if folder.is_dir() else ():

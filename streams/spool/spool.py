@@ -76,6 +76,8 @@ class Spool:
         folder: where spools live, such as home/spool; this one takes a free folder in it
         direct: appends to the log as durably as the spool's file does, or raises soon; None where
             the log cannot promise that
+        raises: OSError; SpoolUnavailableError when what waits there cannot be read now: a start
+            that did not know of it would serve what an operator has taken back
         """
         self._log = log
         self._direct = direct
@@ -168,9 +170,10 @@ class Spool:
     def _read_left(self) -> list[Outgoing]:
         try:
             return [record for file in self._files for record in file.waiting("rollouts")]
-        except (*ERRORS, OSError):  # they reach the log, and are not known before it has them
-            _log.exception("what waits in the spool cannot be read now")
-            return []
+        except BaseException:
+            for file in self._files:
+                file.close()
+            raise
 
     def _measure(self) -> tuple[int, int, int]:
         """Return what waits, the disk that the files use, and what our own has dropped."""
@@ -231,6 +234,9 @@ class Spool:
         while not self._stop.is_set():
             try:
                 away = self._drain_next()
+            except (*ERRORS, OSError) as cause:  # a full disk, say, on which it was not opened yet
+                away = f"the spool cannot be read: {cause}"
+                _log.warning("%d records wait: %s", self.depth().records, away)
             except Exception as cause:
                 # Retried: a thread that died here would hold back every record to come.
                 away = f"the spool cannot be read: {cause}"
@@ -308,13 +314,13 @@ class Spool:
             try:
                 append([record])
             except RecordTooLargeError as cause:
-                letter = dead_letters.of_outgoing(
+                dead_letters.append_fitting(
+                    append,
                     record,
                     str(cause),
                     max_bytes=self._max_record_bytes,
                     now_ms=int(time.time() * 1000),
                 )
-                append([letter])
 
 
 def _is_full(taken: Sequence[_Put]) -> bool:

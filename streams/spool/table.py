@@ -71,6 +71,24 @@ def open_to_look(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
+def opened_alone(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """Open the file where it cannot be opened for others, too; None where no record ever was in it.
+
+    The index of its write-ahead log is in our memory then: a full disk has no room for another.
+    Only whoever holds the folder may do so.
+    """
+    if not path.exists():
+        yield None
+        return
+    file = f"file:{quote(str(path.resolve()))}?mode=rw"
+    with closing(sqlite3.connect(file, uri=True, isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        _look_through(connection)
+        made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'waiting'").fetchone()
+        yield connection if made else None
+
+
+@contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Commit what the block writes, durably; when it raises, nothing of it is there."""
     try:

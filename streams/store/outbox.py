@@ -57,11 +57,12 @@ def publish(
     prove: raises, right before each append, when the line's lease is somebody else's by now: behind
         what the next holder has appended, an old announcement would be the last that counts
     told: takes each once it is in the log
-    max_record_bytes: the log's limit; a judgement over it goes to the dead letters
+    max_record_bytes: the log's limit by our settings; a judgement that the log refuses as too large
+        goes to the dead letters
     returns: number of records appended
     raises: LogUnavailableError (what was not appended still waits), StoreUnavailableError,
-        RecordTooLargeError when a record over the limit is what others follow, and what `prove`
-        raises
+        RecordTooLargeError when what others follow is too large (what stands before it may be in
+        the log, and still waits), and what `prove` raises
     """
     published = 0
     while True:
@@ -90,11 +91,19 @@ def publish(
 def _append(log: Log, records: Sequence[Outgoing], max_bytes: int) -> None:
     try:
         log.append(records)
+    except RecordTooLargeError:
+        if any(len(each.value) > max_bytes and each.topic not in _TELLING for each in records):
+            raise
+        for each in records:  # a broker does not say which it refuses, and took some, it may be
+            _append_one(log, each, max_bytes)
+
+
+def _append_one(log: Log, record: Outgoing, max_bytes: int) -> None:
+    """Append a record, or its dead letter; by its length it may be one that only brokers refuse."""
+    try:
+        log.append([record])
     except RecordTooLargeError as cause:
+        if record.topic not in _TELLING:
+            raise
         now_ms, why = int(time.time() * 1000), str(cause)
-        log.append(
-            dead_letters.of_outgoing(each, why, max_bytes=max_bytes, now_ms=now_ms)
-            if len(each.value) > max_bytes and each.topic in _TELLING
-            else each
-            for each in records
-        )
+        dead_letters.append_fitting(log.append, record, why, max_bytes=max_bytes, now_ms=now_ms)

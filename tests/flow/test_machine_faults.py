@@ -7,14 +7,17 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from streams.log.contract import Outgoing
 from streams.open import init_streams, open_log
 from streams.settings import StreamsSettings
+from streams.spool.spool import Spool
 from tests.flow.conftest import Stack, open_impatient
 from tests.flow.disk import SmallDisk, small_disk
 from tests.flow.fleet import Process, fleet
 from tests.flow.load import Traffic, until
 from tests.kafka_broker import KafkaBroker, kafka_home
 from tests.postgres_server import PostgresServer, fresh_database, postgres_programs
+from tests.streams.spool.test_spool import GatedLog
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 YEAR_S = 365 * 24 * 3600
@@ -53,6 +56,27 @@ def test_a_full_disk_under_log_store_and_spool(tmp_path: Path) -> None:
         until(used, "the load is used again")
         assert traffic.settle() == []
         assert depth().dropped == sum(a.outcome == "unknown" for a in traffic.load.history)
+
+
+@pytest.mark.fault("full disk")
+def test_a_spool_is_opened_on_a_full_disk(tmp_path: Path) -> None:
+    """What waits in it is known, an operator's rollback too, and reaches the log when it can."""
+    records = [Outgoing("turns", "s", "turn", b"v"), Outgoing("rollouts", "main", "back", b"v")]
+    with small_disk(tmp_path / "disk", 4) as disk:
+        settings, away = StreamsSettings(home=disk.folder), GatedLog()
+        spool = Spool(disk.folder, away, settings)  # type: ignore[arg-type]
+        assert spool.put(records).result(30)
+        spool.close(drain_s=0)
+        disk.fill()
+        here = GatedLog()
+        here.here.set()
+        spool = Spool(disk.folder, here, settings)  # type: ignore[arg-type]
+        assert (spool.left, spool.depth().records) == (records[1:], 2)
+        assert not spool.put([Outgoing("turns", "s", "next", b"v")]).result(30)
+        disk.free()
+        assert spool.wait_drained(30)
+        assert here.taken == records
+        spool.close()
 
 
 @pytest.mark.fault("full disk")

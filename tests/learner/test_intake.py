@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
+from learner.forget import store as forget
 from learner.intake import OF_ONE_LINE, take
 from learner.judges.open import open_judges
 from learner.lessons.assign import LOOKED_AT
@@ -23,7 +24,9 @@ from streams.line.masks import keep_mask
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import (
     DeadLetter,
+    Deletion,
     Feedback,
+    Forgotten,
     Mask,
     Message,
     Record,
@@ -31,6 +34,7 @@ from streams.records import (
     Turn,
     decode,
     encode,
+    record_id,
 )
 from streams.settings import StreamsSettings
 from streams.store import offsets
@@ -225,6 +229,45 @@ def test_poison_is_buried_and_stops_nothing(feed: Feed, store: Store) -> None:
     assert list(rows(store)) == ["first"]
     causes = [letter.cause for letter in outgoing(store, "dead-letters")]  # type: ignore[attr-defined]
     assert ["upgrade" in cause for cause in causes] == [False, True, False]
+
+
+def test_what_no_column_holds_is_buried_on_every_database(database: str, tmp_path: Path) -> None:
+    """A number over 64 bits stops no learner, and odd characters do no harm."""
+    store = open_store(StreamsSettings(home=tmp_path, store=database))
+    late = 10**19
+    about = {"line": "main", "principal": "bob", "session": "s", "created_ms": late}
+    buried: list[tuple[Topic, Record]] = [
+        ("turns", turn(said("hi"), "a", id="late", created_ms=late)),
+        ("turns", turn(said("ho"), "b", id="member").model_copy(update={"v": 5, "member": late})),
+        ("feedback", feedback(1, at=late)),
+        ("feedback", Deletion.model_validate({"id": "gone", "turn_id": "x", **about})),
+        ("rollouts", rollout("x").model_copy(update={"created_ms": late})),
+        ("forgotten", Forgotten(id="f", principal="bob", reason="", who="x", created_ms=late)),
+    ]
+    odd = turn(said("a\0\ud800"), "b\0\udfff", id="i\0\ud800")
+    odd = odd.model_copy(update={"principal": "p\0"})
+    entries = [
+        Entry(Partition(topic, 0), place, "k\0", record_id(each), encode(each), 5_000)
+        for place, (topic, each) in enumerate([*buried, ("turns", odd)])
+    ]
+    with store.transaction() as session:
+        take(session, entries, RULES)
+    assert list(rows(store)) == [odd.id]
+    letters = outgoing(store, "dead-letters")
+    names = [letter.record_id for letter in letters if isinstance(letter, DeadLetter)]
+    assert names == [record_id(each) for _, each in buried]
+    with store.transaction() as session:
+        forget.apply_if_held(session, buried[-1][1], "main")  # type: ignore[arg-type]
+        assert forget.moments(session) == {}
+    store.close()
+
+
+def test_a_turn_that_is_known_may_be_of_any_moment(feed: Feed, store: Store) -> None:
+    """It is stored once, and under another name once more changes nothing."""
+    feed(FIRST)
+    feed.raw(("turns", "again", encode(FIRST.model_copy(update={"created_ms": 10**19}))))
+    assert rows(store)["first"].created_ms == FIRST.created_ms
+    assert outgoing(store, "dead-letters") == []
 
 
 def rollout(version: str, *, line: str = "main") -> Rollout:

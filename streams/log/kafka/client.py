@@ -154,7 +154,10 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (MessageSizeTooLargeError, RecordListTooLargeError) as cause:
-        raise RecordTooLargeError(f"the broker refuses a record of this size: {cause}") from cause
+        raise RecordTooLargeError(
+            "the broker refuses a record of this size (quickset streams init brings its topics to"
+            f" streams.max_record_bytes): {cause}"
+        ) from cause
     except KafkaConfigurationError:
         raise  # our mistake, which no waiting mends
     except (KafkaError, OSError) as cause:

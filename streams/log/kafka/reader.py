@@ -210,7 +210,8 @@ def places_of(consumer: Any, topics: Iterable[str]) -> list[Any]:
 
 
 def _entry(partition: Partition, record: Any) -> Entry:
-    named = dict(record.headers).get(ID_HEADER, b"").decode(errors="replace")
+    # Of another program's record every part may be null.
+    named = (dict(record.headers).get(ID_HEADER) or b"").decode(errors="replace")
     return Entry(
         partition=partition,
         offset=record.offset,

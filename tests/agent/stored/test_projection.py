@@ -45,6 +45,22 @@ def test_what_may_be_asked_for_again_is_found(projection: Projection) -> None:
     assert projection.positions() == {Partition("turns", 0): 2}
 
 
+def test_what_no_file_holds_is_passed_over(projection: Projection) -> None:
+    """Another program's record with a number over 64 bits, or an odd name, stops no reading."""
+    odd = [
+        stored("late", at_ms=10**19),
+        stored("odd").model_copy(update={"principal": "a\ud800"}),
+        feedback("a", 1, at_ms=10**19),
+        deletion("a", at_ms=10**19),
+        forgotten(at_ms=10**19),
+    ]
+    records = [*odd, stored("a")]
+    projection.take([entry(record, number) for number, record in enumerate(records)])
+    projection.forget([forgotten(at_ms=10**19), forgotten("bob")])
+    assert holds(projection, "late", "odd", "a") == [False, False, True]
+    assert projection.positions()[Partition("turns", 0)] == len(records)
+
+
 RECORDS: dict[str, Record] = {
     "early": stored("early", at_ms=1_000),
     "late": stored("late", at_ms=9_000),

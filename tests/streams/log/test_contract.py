@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from streams.log.contract import (
     entries_now,
 )
 from streams.log.kafka.client import KafkaAdminClient, TopicPartition, servers
+from streams.log.kafka.reader import _entry
 from streams.log.mark import Mark, other_log
 from streams.log.sqlite import SqliteLog
 from streams.open import init_streams
@@ -347,6 +349,16 @@ def test_a_log_that_keeps_something_back_is_away(tmp_path: Path) -> None:
         came.extend(entry.id for entry in entries_now(log, "turns", silence_s=0.3))
     assert came == ["turns-a-0", "turns-a-1"]
     log.close()
+
+
+@pytest.mark.parametrize("headers", [[], [("id", None)], [("id", b"")], [("other", None)]])
+def test_another_programs_record_is_read_whatever_it_lacks(
+    headers: list[tuple[str, bytes | None]],
+) -> None:
+    """On Kafka every part of it may be null: its place names it, and no reader stands still."""
+    record = SimpleNamespace(headers=headers, offset=3, key=None, value=None, timestamp=-1)
+    entry = _entry(Partition("turns", 1), record)
+    assert entry == Entry(Partition("turns", 1), 3, "", "turns/1/3", b"", -1)
 
 
 def test_an_append_of_nothing_does_nothing(log: Log) -> None:

@@ -282,6 +282,7 @@ def test_an_older_spool_stays_until_the_disk_takes_it(tmp_path: Path) -> None:
     with disk.installed():
         disk.room = 0
         file = opened(tmp_path)
+        assert (file.num_records, file.waiting("turns")) == (1, [made(0)])
         assert file.append([made(1)]) == [False]
         disk.room = None
         assert file.append([made(2)]) == [True]

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from streams.errors import LogUnavailableError, RecordTooLargeError
+from streams.errors import LogUnavailableError, RecordTooLargeError, SpoolUnavailableError
 from streams.log import dead_letters
 from streams.log.contract import Log, Outgoing
 from streams.log.sqlite import SqliteLog
 from streams.open import open_log, open_spool
+from streams.records import DeadLetter, decode
 from streams.settings import StreamsSettings
 from streams.spool.spool import QUEUE_RECORDS, Spool
 from tests.files import on_disk
@@ -363,6 +364,24 @@ def test_a_record_that_is_too_large_becomes_a_dead_letter_and_holds_up_nobody(
     spool.close()
 
 
+@both_ways
+def test_a_record_that_only_the_broker_refuses_holds_up_nobody(
+    tmp_path: Path, direct: bool
+) -> None:
+    """Its topics take less than our settings say: its letter is cut until it is taken."""
+    log = GatedLog(max_record_bytes=5_000)
+    log.here.set()
+    spool = opened(tmp_path, log, direct=direct)
+    assert spool.put([made(0), made(1, size=30_000), made(2)]).result(30)
+    assert spool.wait_drained(30)
+    assert [record.id for record in log.taken if record.topic == "turns"] == ["id-0", "id-2"]
+    [letter] = (decode(each.value) for each in log.taken if each.topic == dead_letters.TOPIC)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.record_id, letter.payload_bytes) == ("id-1", 30_000)
+    assert len(dead_letters.payload(letter)) > 1_000
+    spool.close()
+
+
 def test_a_closed_spool_refuses_and_counts(tmp_path: Path) -> None:
     """What comes after close is not silently lost."""
     spool = opened(tmp_path, GatedLog())
@@ -392,3 +411,67 @@ def test_a_start_says_which_rollouts_earlier_processes_left(tmp_path: Path) -> N
     after = opened(tmp_path, here)
     assert after.left == []
     after.close()
+
+
+@contextmanager
+def full(*folders: Path) -> Iterator[None]:
+    """Leave no room beside a spool's file, which it needs to be opened."""
+    places = [folder / "waiting.db-shm" for folder in folders]
+    for place in places:
+        place.symlink_to(place.with_name("nowhere"))
+    yield
+    for place in places:
+        place.unlink()
+
+
+@both_ways
+def test_what_waits_where_nothing_can_be_opened_is_known_and_not_overtaken(
+    tmp_path: Path, direct: bool
+) -> None:
+    """It is drained when there is room again, before what comes then, and without a put."""
+    before = [opened(tmp_path, GatedLog()) for _ in range(2)]
+    for number, (each, verb) in enumerate(zip(before, ("rollback", "reset"), strict=True)):
+        assert each.put([made(number), Outgoing("rollouts", "main", verb, b"v")]).result(30)
+    for each in before:
+        each.close(drain_s=0)
+    log = GatedLog()
+    log.here.set()
+    with full(tmp_path / "0", tmp_path / "1"):
+        spool = opened(tmp_path, log, direct=direct)
+        assert [record.id for record in spool.left] == ["reset", "rollback"]
+        assert spool.depth().records == 4
+        assert not spool.put([made(2)]).result(30)
+        assert not spool.wait_drained(0.3)
+        assert "the spool cannot be read" in str(spool.depth().log_away)
+        assert log.ids() == []
+    assert spool.wait_drained(30)
+    assert log.ids() == ["id-1", "reset", "id-0", "rollback"]
+    assert spool.put([made(3)]).result(30)
+    assert spool.wait_drained(30)
+    assert log.ids()[4:] == ["id-3"]
+    assert (spool.depth().dropped, spool.depth().drained) == (1, 5)
+    spool.close()
+
+
+@pytest.mark.parametrize("whose", ["ours", "another's"])
+def test_a_start_that_cannot_read_what_waits_ends(tmp_path: Path, whose: str) -> None:
+    """It would know nothing of what an operator took back; once it can be read, all is there."""
+    before = opened(tmp_path, GatedLog())
+    assert before.put([made(0)]).result(30)
+    before.close(drain_s=0)
+    left = tmp_path / "0" / "waiting.db"
+    aside = left.rename(tmp_path / "aside")
+    left.mkdir()
+    if whose == "another's":
+        left = left.parent.rename(tmp_path / "1") / "waiting.db"
+    for _ in range(2):
+        with pytest.raises(SpoolUnavailableError, match="cannot be read now"):
+            opened(tmp_path, GatedLog())
+    left.rmdir()
+    aside.rename(left)
+    log = GatedLog()
+    log.here.set()
+    spool = opened(tmp_path, log)
+    assert spool.wait_drained(30)
+    assert log.ids() == ["id-0"]
+    spool.close()

@@ -188,6 +188,42 @@ def test_a_recipe_that_no_log_takes_is_said(store: Store, tmp_path: Path) -> Non
     log.close()
 
 
+def test_what_only_the_broker_refuses_holds_up_nothing(store: Store, tmp_path: Path) -> None:
+    """Its topics take less than our settings say: letters are cut, until they are taken."""
+    log = SqliteLog(tmp_path / "log.db", max_record_bytes=2**12)
+    came = Entry(Partition("turns", 1), 7, key="s", id="t", value=b"x" * 2**14, time_ms=5)
+    letter = dead_letters.of_entry(came, "not a record", max_bytes=2**20, now_ms=10)
+    with store.transaction() as session:
+        for number, evidence in enumerate(("", "x" * 2**13, "")):
+            each = judgement(number, evidence=evidence)
+            outbox.put(session, "judgements", "s", each, line="main")
+        outbox.put(session, dead_letters.TOPIC, letter.id, letter, line="main")
+    assert outbox.publish(store, log, "main", max_record_bytes=2**20) == 4
+    assert [entry.id for entry in entries(log, "judgements")] == ["j0", "j2"]
+    of_judgement, same = dead_letters.read_all(log)
+    assert (of_judgement.letter.record_id, same.letter.id) == ("j1", letter.id)
+    log.close()
+
+
+def test_a_recipe_that_only_the_broker_refuses_is_said(store: Store, tmp_path: Path) -> None:
+    """It waits until the topics take more, with all that is behind it."""
+    path, large = tmp_path / "log.db", Mask(base="b" * 2**13, neurons={}, groups={})
+    with store.transaction() as session:
+        for each in (judgement(0), large, judgement(1)):
+            topic: Topic = "recipes" if each is large else "judgements"
+            outbox.put(session, topic, "main", each, line="main")
+    log = SqliteLog(path, max_record_bytes=2**12)
+    with pytest.raises(RecordTooLargeError):
+        outbox.publish(store, log, "main", max_record_bytes=2**20)
+    assert [entry.id for entry in entries(log, "judgements")] == ["j0"]
+    log.close()
+    log = SqliteLog(path, max_record_bytes=2**20)
+    assert outbox.publish(store, log, "main", max_record_bytes=2**20) == 3
+    assert [entry.id for entry in entries(log, "judgements")] == ["j0", "j0", "j1"]
+    assert published(log) == [large]
+    log.close()
+
+
 def test_a_key_that_no_log_takes_holds_up_nothing(store: Store, embedded: Log) -> None:
     """A session that somebody else named with half a surrogate pair is escaped."""
     odd = judgement(1).model_copy(update={"id": "j\ud800"})
