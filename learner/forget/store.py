@@ -10,11 +10,12 @@ Knows nothing of the log's files, of spools, or of how weights are built again w
 (learner.rerun.refit, learner.rerun.rerun).
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete, exists, not_, or_, update
+from sqlalchemy import Text, cast, delete, exists, false, not_, or_, update
 from sqlmodel import Session, col, func, select
 
 from learner.lessons.review import set_free, wish_of
@@ -340,11 +341,7 @@ _NO_LESSON: Final[Mapping[str, Any]] = {
 
 def _clean_generations(session: Session, turn_ids: set[str], why: str) -> None:
     """Drop the turns' hints from every plan; a plan with one of them that is not done is void."""
-    if not turn_ids:
-        return
-    for id, batch in session.exec(select(GenerationRow.id, GenerationRow.turn_ids)).all():
-        if turn_ids.isdisjoint(batch):
-            continue
+    for id in _planned_with(session, turn_ids):
         row = session.get_one(GenerationRow, id, with_for_update=True)
         row.batch = [
             item | {"hint": None} if item["turn_id"] in turn_ids else item for item in row.batch
@@ -354,6 +351,19 @@ def _clean_generations(session: Session, turn_ids: set[str], why: str) -> None:
             row.reason = why
         session.add(row)
     session.flush()
+
+
+def _planned_with(session: Session, turn_ids: set[str]) -> list[str]:
+    """Name the generations, also those built again, that have one of the turns in their batch.
+
+    Those of one turn the database finds, for a poll may bring hundreds of deletions.
+    """
+    query = select(GenerationRow.id, GenerationRow.turn_ids)
+    if len(turn_ids) <= 1:
+        batches = cast(col(GenerationRow.turn_ids), Text)
+        quoted = [batches.contains(json.dumps(id), autoescape=True) for id in turn_ids]
+        query = query.where(or_(false(), *quoted))
+    return [id for id, batch in session.exec(query) if not turn_ids.isdisjoint(batch)]
 
 
 def _pieces(ids: Sequence[str]) -> list[Sequence[str]]:

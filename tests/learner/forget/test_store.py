@@ -283,6 +283,41 @@ def deletion(of: Turn, principal: str = "ann") -> Deletion:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["a_1", 'a"1', "a%1", "a\\1", "ä1"])
+def test_a_deleted_turn_is_found_in_plans_whatever_its_name(store: Store, name: str) -> None:
+    """No character of a name stands for another one, nor for many."""
+    ids = [name, "ab1", "a1", "A_1", f"{name}-b"]
+    of_ann = [turn(said(f"Question {id}"), "A reply", id=id, principal="ann") for id in ids]
+    read(store, of_ann)
+    with store.transaction() as session:
+        session.add(generation(1, "released", dict.fromkeys(ids, 0.2), "v1"))
+        session.add(generation(2, "planned", {id: 0.25 for id in ids if id != name}, None))
+        session.add(generation(3, "planned", {name: 1.0}, None))
+    read(store, [deletion(of_ann[0])], from_offset=100)
+    with store.reading() as session:
+        rows = session.exec(select(GenerationRow).order_by(GenerationRow.number)).all()  # type: ignore[arg-type]
+    emptied = {item["turn_id"] for row in rows for item in row.batch if item["hint"] is None}
+    assert emptied == {name}
+    assert [row.state for row in rows] == ["released", "planned", "void"]
+
+
+def test_a_deletion_reads_no_generation_that_the_turn_has_no_part_in(tmp_path: Path) -> None:
+    """However many there are: one whose turns nobody could read is not looked into."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    first = talk("ann", 1, WORDS[2])[0]
+    read(store, [first])
+    with store.transaction() as session:
+        session.add(generation(1, "released", {"other": 1.0}, "v1"))
+        session.add(generation(2, "released", {first.id: 1.0}, "v2"))
+        session.flush()
+        session.execute(text("UPDATE generations SET turn_ids = 'no JSON' WHERE number = 1"))
+    read(store, [deletion(first)], from_offset=100)
+    with store.reading() as session:
+        (hint,) = session.exec(select(GenerationRow.batch).where(GenerationRow.number == 2)).one()
+    assert hint["hint"] is None
+    store.close()
+
+
 @pytest.mark.parametrize("early", [False, True])
 def test_a_deleted_turn_is_empty_whenever_it_comes(store: Store, early: bool) -> None:
     """Nothing of it is kept or judged; the rest of the conversation stays; twice is once."""
