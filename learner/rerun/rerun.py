@@ -21,7 +21,7 @@ Writes nothing but to its own home. Knows nothing of how its result is kept.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,14 @@ from typing import Any
 from sqlmodel import Session, select
 
 from kernels.contract import Backend
-from kernels.model.forward import Decoder
 from learner.assembly import assemble
 from learner.batch.plan import OWN_GOLD, RENEWS, SEATS
 from learner.batch.window import UNTRIED
 from learner.loop import Learner
 from learner.parts import Parts
 from learner.rerun.first_run import History, place_of, settings_of
+from learner.rerun.known_gate import KnownGate
 from learner.rollout import claims
-from learner.rollout.release import Report
 from learner.safety.gate import Gate
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
@@ -259,7 +258,7 @@ class _Run:
         return self._learner
 
     def _parts(self, settings: LearnerSettings) -> Parts:
-        gate = _KnownGate(self._gate(settings), self._history.plans)
+        gate = KnownGate(self._gate(settings), self._history.plans)
         return assemble(
             self._base,
             self._history.mask,
@@ -291,55 +290,3 @@ class _Run:
             return None
         self.recalled += 1
         return recorded(row, recipe, serving)
-
-
-class _KnownGate:
-    """The gate, which need not ask what it has asked before."""
-
-    def __init__(self, gate: Gate, plans: Iterable[GenerationRow]) -> None:
-        self._gate = gate
-        self._known = {(row.child, row.parent): row.gate for row in plans if row.gate}
-
-    def examine(
-        self,
-        candidate: Decoder,
-        serving: Decoder,
-        serving_name: str,
-        *,
-        candidate_name: str | None = None,
-        quick: bool = False,
-        whole: bool = False,
-    ) -> Report:
-        """Ask a candidate, or look up what it answered."""
-        report = self._known.get((candidate_name, serving_name))
-        if report is not None:
-            return _KnownReport(report)
-        return self._gate.examine(
-            candidate,
-            serving,
-            serving_name,
-            candidate_name=candidate_name,
-            quick=quick,
-            whole=whole,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _KnownReport:
-    """A report of the first run."""
-
-    body: dict[str, Any]
-
-    @property
-    def passed(self) -> bool:
-        """Whether the candidate may be released."""
-        return bool(self.body["passed"])
-
-    @property
-    def reason(self) -> str:
-        """Why, or why not."""
-        return str(self.body.get("reason", ""))
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything."""
-        return self.body
