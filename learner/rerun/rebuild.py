@@ -4,6 +4,7 @@ Knows nothing of how turns are forgotten (deploy.operate.forget).
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from kernels.version.build import master_at_base
 from kernels.version.master import Master
+from learner.forget import store as forget
 from learner.rerun import refit, rerun
 from learner.rerun.branch import Builder, Rebuilt, Replaced, finish
 from learner.rerun.first_run import read_history
@@ -165,6 +167,7 @@ def build_exact(
         chain = ledger.chain(session, version)
         mask = mask_of(session, chain)
         history = read_history(session, log, builder.settings, mask, principals)
+        known = forget.moments(session)
     with TemporaryDirectory(prefix="quickset-without-") as home:
         found = rerun.run_without(
             history,
@@ -187,7 +190,18 @@ def build_exact(
     new = [_copied(row) for row in rows if row.child not in stored]
     changes = _changes(history.plans, left_out, made)
     notes = [*found.notes, f"{found.recalled} generations were as before and not scored again"]
-    return finish(store, builder, mask, chain, made, new, "exact", changes, notes)
+    built = finish(store, builder, mask, chain, made, new, "exact", changes, notes)
+    with store.reading() as session:
+        since = forget.moments(session).items() - known.items()
+    gone = sorted({principal for principal, _ in since}.difference(principals))
+    return replace(built, notes=(*built.notes, *map(_forgotten_since, gone)))
+
+
+def _forgotten_since(principal: str) -> str:
+    return (
+        f"{principal} was forgotten while this was worked out, and it may have learned from what"
+        " they had said: run it again"
+    )
 
 
 def _changes(
