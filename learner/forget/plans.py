@@ -1,10 +1,13 @@
 """Takes the words of turns that are forgotten out of plans: those that are made, and new ones.
 
-A plan with such a turn that is not done is void.
+A plan with such a turn that is not done is void. Where a deletion did that it is noted in the plan,
+so that a run again, which hears of everything only at the next plan or rest, hears of it as soon
+(learner.rerun.rerun); whoever is forgotten has no part in a run again, and so makes nothing void.
 """
 
 import json
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Text, cast, false, or_
 from sqlmodel import Session, col, select
@@ -13,15 +16,22 @@ from streams.records import Json
 from streams.store.states import FORGOTTEN, PLANNED, VOID
 from streams.store.tables import GenerationRow, TurnRow
 
+# The key of a generation's horizon for the turns whose deletion made it void.
+DELETED: Final = "deleted"
 
-def clean(session: Session, turn_ids: set[str], why: str) -> None:
-    """Drop the turns' hints from every plan; a plan with one of them that is not done is void."""
+
+def clean(session: Session, turn_ids: set[str], why: str, *, by: str | None = None) -> None:
+    """Drop the turns' hints from every plan; a plan with one of them that is not done is void.
+
+    by: under which its horizon notes them; None: it does not
+    """
     for id in _planned_with(session, turn_ids):
         row = session.get_one(GenerationRow, id, with_for_update=True)
         row.batch = _without_hints(row.batch, turn_ids)
         if row.state == PLANNED:
             row.state = VOID
             row.reason = why
+            row.horizon = row.horizon | ({by: sorted(turn_ids)} if by else {})
         session.add(row)
     session.flush()
 

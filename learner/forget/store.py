@@ -194,7 +194,7 @@ def _empty_turn(session: Session, row: TurnRow) -> None:
         told = decode(sent.value)
         if isinstance(told, Judgement) and told.turn_id == row.id:
             session.delete(sent)
-    plans.clean(session, {row.id}, "a turn of its batch was deleted")
+    plans.clean(session, {row.id}, "a turn of its batch was deleted", by=plans.DELETED)
     _forget_lessons_of(session, row)
     for name, value in _TOMBSTONE.items():
         setattr(row, name, value)

@@ -28,7 +28,7 @@ from streams.keeping import erase
 from streams.line import ledger
 from streams.line.offer import decided
 from streams.open import open_log
-from streams.records import Forgotten, Recipe
+from streams.records import Deletion, Forgotten, Recipe
 from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.rest_tables import RestRow
 from streams.store.store import open_store
@@ -464,6 +464,30 @@ def test_exact_gives_up_what_the_first_run_gave_up(tmp_path: Path, common: Commo
     append_rollback(learner.streams, "main", who="op", reason="worse")
     learner.learn()
     assert states(learner) == ["released", "void", "released"]
+    said = conversation(learner.base, 9, "And then?", ANN)
+    learner.say(("turns", each) for each in said)
+    assert learner.learn() == 0
+    with pytest.raises(ProofError, match="never moved"):
+        exact(learner, ANN)
+
+
+@pytest.mark.slow
+def test_exact_voids_what_a_deletion_made_void(tmp_path: Path, common: Common) -> None:
+    """Cid deleted the reply with a plan of it in hand; nothing is learned from it here, either."""
+    learner = learner_home(
+        tmp_path / "home", common, [BOB], turns_per_generation=1, uses=1, pairs=2
+    )
+    learner.learn()
+    say(learner, [CID], first=5)
+    with pytest.raises(KilledError):
+        learner.learn(UntilPlanned(home=learner))
+    gone = Deletion(
+        id="gone", turn_id="turn-5-a", line="main", principal=CID, session="s",
+        created_ms=int(NOW_S * 1000),
+    )  # fmt: skip
+    learner.say([("feedback", gone)])
+    learner.learn()
+    assert states(learner) == ["released", "void"]
     said = conversation(learner.base, 9, "And then?", ANN)
     learner.say(("turns", each) for each in said)
     assert learner.learn() == 0

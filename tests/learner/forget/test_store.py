@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from learner.forget import store as forget
+from learner.forget.plans import DELETED
 from learner.intake import take
 from learner.judges.open import open_judges
 from learner.lessons.review import is_due, review
@@ -316,6 +317,23 @@ def test_a_deletion_reads_no_generation_that_the_turn_has_no_part_in(tmp_path: P
         (hint,) = session.exec(select(GenerationRow.batch).where(GenerationRow.number == 2)).one()
     assert hint["hint"] is None
     store.close()
+
+
+@pytest.mark.parametrize("how", ["forgotten", "deleted"])
+def test_a_plan_that_a_deletion_made_void_notes_it(store: Store, how: str) -> None:
+    """A run again repeats it; whoever is forgotten has no part in one, so nothing is noted."""
+    first, second = talk("ann", 1, WORDS[2])
+    read(store, [first, second])
+    with store.transaction() as session:
+        session.add(generation(1, "released", {first.id: 1.0}, "v1"))
+        session.add(generation(2, "planned", {first.id: 0.5, second.id: 0.5}, None))
+    read(store, [forgotten() if how == "forgotten" else deletion(first)], from_offset=100)
+    read(store, [deletion(second)], from_offset=200)
+    with store.reading() as session:
+        rows = session.exec(select(GenerationRow).order_by(GenerationRow.number)).all()  # type: ignore[arg-type]
+    assert [row.state for row in rows] == ["released", "void"]
+    noted = {DELETED: [first.id]} if how == "deleted" else {}
+    assert [row.horizon for row in rows] == [{}, noted]
 
 
 @pytest.mark.parametrize("early", [False, True])
