@@ -6,7 +6,6 @@ Knows nothing of how turns are forgotten (deploy.operate.forget).
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from sqlmodel import Session, col, select
@@ -17,6 +16,7 @@ from learner.forget import store as forget
 from learner.rerun import refit, rerun
 from learner.rerun.branch import Builder, Rebuilt, Replaced, finish
 from learner.rerun.first_run import read_history
+from learner.rerun.own_home import own_home
 from learner.rerun.refit import Kept
 from streams.errors import ProofError
 from streams.line import ledger
@@ -153,11 +153,18 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
 
 
 def build_exact(
-    store: Store, log: Log, builder: Builder, version: str, principals: Collection[str]
+    store: Store,
+    log: Log,
+    builder: Builder,
+    version: str,
+    principals: Collection[str],
+    *,
+    home: Path,
 ) -> Rebuilt:
     """Run the line again as if principals had never been there (learner.rerun.rerun).
 
     version: what serves, which the result would replace
+    home: of the line, in which the run has one of its own (learner.rerun.own_home)
     raises: ProofError when that changes nothing, or nothing is left; LedgerError when what the run
         would have read is not known any more
     """
@@ -168,10 +175,10 @@ def build_exact(
         mask = mask_of(session, chain)
         history = read_history(session, log, builder.settings, mask, principals)
         known = forget.moments(session)
-    with TemporaryDirectory(prefix="quickset-without-") as home:
+    with own_home(home) as own:
         found = rerun.run_without(
             history,
-            Path(home),
+            own,
             builder.base,
             builder.backend,
             gate=builder.gate,

@@ -120,7 +120,8 @@ def exact(learner: LearnerHome, *principals: str, tell: Progress = nothing) -> R
     store, log = open_store(learner.streams), open_log(learner.streams)
     try:
         builder = Builder(learner.base, learner.backend, learner.settings, tell)
-        return build_exact(store, log, builder, serving(learner), principals)
+        home = learner.streams.home
+        return build_exact(store, log, builder, serving(learner), principals, home=home)
     finally:
         log.close()
         store.close()
