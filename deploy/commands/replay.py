@@ -1,5 +1,9 @@
 """quickset replay: prove the served bits, or build a version that somebody never moved."""
 
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -110,14 +114,16 @@ def _leave_out(
 ) -> None:
     name = _named(settings.streams, settings.learner.line, version)
     from kernels.open import open_backend
-    from learner.rerun import rebuild  # torch takes seconds to import
+    from learner.rerun import own_home, rebuild  # torch takes seconds to import
     from learner.rerun.branch import Builder
     from learner.run import take_threads
     from learner.safety.kept import kept_of
     from streams.model.open import load_base
 
     take_threads(settings.learner)
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    home = settings.streams.home.expanduser()
+    own_home.remove_left(home)
+    with ended_by_sigterm(), Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("loading the model", total=None)
         base = load_base(settings.model)
         builder = Builder(
@@ -129,7 +135,7 @@ def _leave_out(
         )
         with existing_store(settings.streams) as store, existing_log(settings.streams) as log:
             built = (
-                rebuild.build_exact(store, log, builder, name, principals)
+                rebuild.build_exact(store, log, builder, name, principals, home=home)
                 if exact
                 else rebuild.build_quick(store, builder, name, principals)
             )
@@ -137,6 +143,16 @@ def _leave_out(
         typer.echo(printed(asdict(built)))
     else:
         _tell_built(built)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process by an exception, so that what it made for itself goes with it."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell_built(built: "Rebuilt") -> None:

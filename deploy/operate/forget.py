@@ -28,6 +28,7 @@ from agent.stored.projection import FILE, Projection
 from deploy.errors import ForgetError
 from learner.forget import store as stored
 from learner.forget.store import Influence
+from learner.rerun import own_home
 from learner.settings import group_of
 from streams.keeping import erase, forgotten
 from streams.log.contract import Log, entries_now, outgoing
@@ -153,6 +154,7 @@ def forget(
     store.settle()
     gone = _erase(store, log, settings, record)
     home = settings.home.expanduser()
+    own_home.remove_left(home)
     return Report(
         principal=principal,
         dry_run=False,

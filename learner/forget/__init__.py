@@ -1,4 +1,4 @@
 """What somebody said, taken out of the store.
 
-For others: store.
+For others: plans, store.
 """

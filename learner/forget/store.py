@@ -19,6 +19,7 @@ from sqlalchemy import delete, exists, not_, or_, update
 from sqlalchemy.exc import DataError
 from sqlmodel import Session, col, func, select
 
+from learner.forget import plans
 from learner.lessons.review import set_free, wish_of
 from streams.errors import RecordError
 from streams.keeping import forgotten
@@ -27,7 +28,7 @@ from streams.keeping.pack import pack
 from streams.records import DeadLetter, Deletion, Forgotten, Judgement, Note, Turn, decode
 from streams.store import outbox
 from streams.store.lesson_tables import LessonRow, NoteRow
-from streams.store.states import FORGOTTEN, PLANNED, VOID, WITHOUT_LINKS
+from streams.store.states import FORGOTTEN, WITHOUT_LINKS
 from streams.store.tables import (
     ForgottenRow,
     GenerationRow,
@@ -124,9 +125,7 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     for lesson in lessons:
         _empty_lesson(session, lesson)
     set_free(session, line, wishes)
-    _clean_generations(
-        session, set(turn_ids), "somebody whose turns were in its batch is forgotten"
-    )
+    plans.clean(session, set(turn_ids), "somebody whose turns were in its batch is forgotten")
     for some in _pieces(turn_ids):
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(some)).values(_TOMBSTONE))
         pack(session, TurnRow, some)
@@ -206,7 +205,7 @@ def _empty_turn(session: Session, row: TurnRow) -> None:
         told = decode(sent.value)
         if isinstance(told, Judgement) and told.turn_id == row.id:
             session.delete(sent)
-    _clean_generations(session, {row.id}, "a turn of its batch was deleted")
+    plans.clean(session, {row.id}, "a turn of its batch was deleted", by=plans.DELETED)
     _forget_lessons_of(session, row)
     for name, value in _TOMBSTONE.items():
         setattr(row, name, value)
@@ -347,24 +346,6 @@ _NO_LESSON: Final[Mapping[str, Any]] = {
     "source": None, "rejected": None, "evidence": {}, "waits": False, "due": False,
     "changed": False,
 }  # fmt: skip
-
-
-def _clean_generations(session: Session, turn_ids: set[str], why: str) -> None:
-    """Drop the turns' hints from every plan; a plan with one of them that is not done is void."""
-    if not turn_ids:
-        return
-    for id, batch in session.exec(select(GenerationRow.id, GenerationRow.turn_ids)).all():
-        if turn_ids.isdisjoint(batch):
-            continue
-        row = session.get_one(GenerationRow, id, with_for_update=True)
-        row.batch = [
-            item | {"hint": None} if item["turn_id"] in turn_ids else item for item in row.batch
-        ]
-        if row.state == PLANNED:
-            row.state = VOID
-            row.reason = why
-        session.add(row)
-    session.flush()
 
 
 def _pieces(ids: Sequence[str]) -> list[Sequence[str]]:

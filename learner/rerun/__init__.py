@@ -1,4 +1,4 @@
 """A line worked out again as if somebody had never been there.
 
-For others: branch, rebuild.
+For others: branch, own_home, rebuild.
 """

@@ -14,13 +14,15 @@ from sqlmodel import select
 
 from kernels.contract import Backend
 from kernels.version.build import Source, build
+from learner.forget import plans
 from learner.safety.gate import Gate
 from learner.safety.kept import KeptBase
 from learner.safety.measuring import measuring_of
-from learner.settings import LearnerSettings
+from learner.settings import LearnerSettings, group_of
 from streams.line import ledger
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
+from streams.store.lease import keep_waiting
 from streams.store.states import HELD, PASSED
 from streams.store.store import Store
 from streams.store.tables import GenerationRow, RecipeRow
@@ -140,6 +142,8 @@ def _keep(
     last, now_ms = made[-1].version, int(time.time() * 1000)
     line = f"{made[-1].line}/{how}/{last}"
     with store.transaction() as session:
+        # whose hints are read was perhaps forgotten since; nobody is until this is written
+        keep_waiting(session, {group_of(recipe.line) for recipe in made})
         known = set(session.exec(select(RecipeRow.version)))
         for recipe in made:
             ledger.append(session, recipe, created_ms=now_ms)
@@ -148,6 +152,7 @@ def _keep(
                 continue  # of an earlier rebuilding, which began alike
             row.line, row.done_ms = line, now_ms
             row.id = id_of(line, row.child)
+            row.batch = plans.unsaid(session, row.batch)
             if row.child == last:
                 row.state, row.gate = (PASSED if passed else HELD), report
                 row.reason = f"{row.reason}; {reason}"

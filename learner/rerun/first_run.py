@@ -185,18 +185,24 @@ def _without_deleted(
 
 def _deletions(said: Sequence[Entry]) -> set[tuple[str, str]]:
     """Name the turns whose deletion is among these records, with who asked for it."""
-    asked: set[tuple[str, str]] = set()
-    for entry in said:
-        if entry.partition.topic != "feedback":
-            continue
-        try:
-            record = decode(entry.value)
-        except RecordError:
-            continue
-        if isinstance(record, Deletion):
-            named = (record.turn_id, beside_id(record.turn_id))
-            asked |= {(turn_id, record.principal) for turn_id in named}
-    return asked
+    found = [deletion for entry in said if (deletion := deletion_in(entry)) is not None]
+    return {(turn_id, each.principal) for each in found for turn_id in deleted_by(each)}
+
+
+def deletion_in(entry: Entry) -> Deletion | None:
+    """Return the deletion that a record is; None where it is something else."""
+    if entry.partition.topic != "feedback":
+        return None
+    try:
+        record = decode(entry.value)
+    except RecordError:
+        return None
+    return record if isinstance(record, Deletion) else None
+
+
+def deleted_by(record: Deletion) -> tuple[str, str]:
+    """Name the turn that a deletion is of, and what nobody saw beside it."""
+    return record.turn_id, beside_id(record.turn_id)
 
 
 def _prove_whole(

@@ -4,17 +4,19 @@ Knows nothing of how turns are forgotten (deploy.operate.forget).
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from sqlmodel import Session, col, select
 
 from kernels.version.build import master_at_base
 from kernels.version.master import Master
+from learner.forget import store as forget
 from learner.rerun import refit, rerun
 from learner.rerun.branch import Builder, Rebuilt, Replaced, finish
 from learner.rerun.first_run import read_history
+from learner.rerun.own_home import own_home
 from learner.rerun.refit import Kept
 from streams.errors import ProofError
 from streams.line import ledger
@@ -151,11 +153,18 @@ def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
 
 
 def build_exact(
-    store: Store, log: Log, builder: Builder, version: str, principals: Collection[str]
+    store: Store,
+    log: Log,
+    builder: Builder,
+    version: str,
+    principals: Collection[str],
+    *,
+    home: Path,
 ) -> Rebuilt:
     """Run the line again as if principals had never been there (learner.rerun.rerun).
 
     version: what serves, which the result would replace
+    home: of the line, in which the run has one of its own (learner.rerun.own_home)
     raises: ProofError when that changes nothing, or nothing is left; LedgerError when what the run
         would have read is not known any more
     """
@@ -165,10 +174,11 @@ def build_exact(
         chain = ledger.chain(session, version)
         mask = mask_of(session, chain)
         history = read_history(session, log, builder.settings, mask, principals)
-    with TemporaryDirectory(prefix="quickset-without-") as home:
+        known = forget.moments(session)
+    with own_home(home) as own:
         found = rerun.run_without(
             history,
-            Path(home),
+            own,
             builder.base,
             builder.backend,
             gate=builder.gate,
@@ -187,7 +197,18 @@ def build_exact(
     new = [_copied(row) for row in rows if row.child not in stored]
     changes = _changes(history.plans, left_out, made)
     notes = [*found.notes, f"{found.recalled} generations were as before and not scored again"]
-    return finish(store, builder, mask, chain, made, new, "exact", changes, notes)
+    built = finish(store, builder, mask, chain, made, new, "exact", changes, notes)
+    with store.reading() as session:
+        since = forget.moments(session).items() - known.items()
+    gone = sorted({principal for principal, _ in since}.difference(principals))
+    return replace(built, notes=(*built.notes, *map(_forgotten_since, gone)))
+
+
+def _forgotten_since(principal: str) -> str:
+    return (
+        f"{principal} was forgotten while this was worked out, and it may have learned from what"
+        " they had said: run it again"
+    )
 
 
 def _changes(

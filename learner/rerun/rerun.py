@@ -15,13 +15,14 @@ runs everything that is due. Hence
 An operator's rollback is repeated at its place: back to the newest version that was made no later
 than the one that the first run went back to. So are a reset, and that it is learned again. What an
 operator promoted is not: it is said. A plan that the first run gave up untried, because its parent
-had been taken back meanwhile, is given up here as well.
+had been taken back meanwhile, is given up here as well; and a deletion that made a plan void in
+the first run's hands is heard here, too, before anything of the plan is computed.
 
 Writes nothing but to its own home. Knows nothing of how its result is kept.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,19 +30,19 @@ from typing import Any
 from sqlmodel import Session, select
 
 from kernels.contract import Backend
-from kernels.model.forward import Decoder
 from learner.assembly import assemble
 from learner.batch.plan import OWN_GOLD, RENEWS, SEATS
 from learner.batch.window import UNTRIED
+from learner.forget.plans import DELETED
 from learner.loop import Learner
 from learner.parts import Parts
-from learner.rerun.first_run import History, place_of, settings_of
+from learner.rerun.first_run import History, deleted_by, deletion_in, place_of, settings_of
+from learner.rerun.known_gate import KnownGate
 from learner.rollout import claims
-from learner.rollout.release import Report
 from learner.safety.gate import Gate
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
-from learner.update.generation import Outcome, orphaned, recorded
+from learner.update.generation import Outcome, orphaned, recorded, void
 from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.masks import keep_mask
@@ -52,6 +53,7 @@ from streams.model.open import BaseModel
 from streams.records import Recipe, Rollout
 from streams.settings import StreamsSettings
 from streams.store.lease import Lease
+from streams.store.states import PLANNED
 from streams.store.store import Store, open_store
 from streams.store.tables import GenerationRow, RolloutRow
 
@@ -124,7 +126,7 @@ class _Run:
         # whether the build of the plan in hand did so
         ways = ("renews", "seats", "own_gold")
         self._ways: dict[str, Any] = dict.fromkeys(ways, not history.plans)
-        self._untried = False  # whether the plan in hand was given up before it was tried
+        self._plan: GenerationRow | None = None  # of the first run, while it is repeated
         self._learner: Learner | None = None
         self.recalled = 0
 
@@ -139,9 +141,9 @@ class _Run:
         self._rest(settings, before=plan.number)
         self._now_ms = plan.planned_ms
         self._know(plan.horizon, settings)
-        self._untried = UNTRIED in plan.horizon
+        self._plan = plan
         self._step(settings, number=plan.number)
-        self._untried = False
+        self._plan = None
 
     def _become(self, **ways: bool) -> None:
         """Plan from now on as the build did that made the next plan."""
@@ -199,11 +201,16 @@ class _Run:
                 self._made_at.setdefault(self._line(session).version, number)
         return worked
 
-    def _give(self, horizon: Mapping[str, int] | None) -> None:
-        """Append the records that were known then and have not been given yet."""
+    def _give(self, horizon: Mapping[str, int] | None, *, last: int | None = None) -> None:
+        """Append the records that were known then and have not been given yet.
+
+        last: the rank of the last one that is given; None: all of them
+        """
         now: list[tuple[int, Entry]] = []
         for place, left in self._left.items():
-            while left and (horizon is None or left[0][1].offset < horizon.get(place, 0)):
+            while left and _is_within(place, left[0][1], horizon):
+                if last is not None and left[0][0] > last:
+                    break
                 now.append(left.popleft())
         now.sort(key=lambda ranked: ranked[0])
         self._log.append(
@@ -259,7 +266,7 @@ class _Run:
         return self._learner
 
     def _parts(self, settings: LearnerSettings) -> Parts:
-        gate = _KnownGate(self._gate(settings), self._history.plans)
+        gate = KnownGate(self._gate(settings), self._history.plans)
         return assemble(
             self._base,
             self._history.mask,
@@ -277,10 +284,41 @@ class _Run:
             first=False,  # what is asked outside may answer otherwise now
         )
 
+    def _hear_deletions(self, plan: GenerationRow) -> None:
+        """Hear of the deletions that made a plan void in the first run's hands, if any did."""
+        turn_ids = frozenset(plan.horizon.get(DELETED, ()))
+        if not turn_ids:
+            return
+        horizon = self._next_horizon(plan.number)
+        ranks = [
+            rank
+            for place, left in self._left.items()
+            for rank, entry in left
+            if _is_within(place, entry, horizon) and _deletes(entry, turn_ids)
+        ]
+        if ranks and self._learner is not None:
+            self._give(horizon, last=max(ranks))
+            self._learner.catch_up()
+
+    def _is_planned(self, row: GenerationRow) -> bool:
+        with self._store.reading() as session:
+            return session.get_one(GenerationRow, row.id).state == PLANNED
+
+    def _next_horizon(self, number: int) -> Mapping[str, int] | None:
+        """Return what the first run knew at the moment after a plan; None: all that there is."""
+        later = next((row for row in self._history.plans if row.number > number), None)
+        if self._rests and (later is None or self._rests[0].number < later.number):
+            return self._rests[0].horizon
+        return later.horizon if later is not None else None
+
     def _recall(self, planned: GenerationRow, serving: Serving) -> Outcome | None:
         """Look up what a plan came to the first time, if it is the same plan, or was not tried."""
-        if self._untried:
-            return orphaned(planned.parent)
+        if self._plan is not None:
+            self._hear_deletions(self._plan)
+            if not self._is_planned(planned):
+                return void("a turn of its batch was deleted")
+            if UNTRIED in self._plan.horizon:
+                return orphaned(planned.parent)
         row = self._known.get(planned.key)
         recipe = self._history.recipes.get(str(row.child)) if row is not None else None
         if row is None or recipe is None:
@@ -293,53 +331,11 @@ class _Run:
         return recorded(row, recipe, serving)
 
 
-class _KnownGate:
-    """The gate, which need not ask what it has asked before."""
-
-    def __init__(self, gate: Gate, plans: Iterable[GenerationRow]) -> None:
-        self._gate = gate
-        self._known = {(row.child, row.parent): row.gate for row in plans if row.gate}
-
-    def examine(
-        self,
-        candidate: Decoder,
-        serving: Decoder,
-        serving_name: str,
-        *,
-        candidate_name: str | None = None,
-        quick: bool = False,
-        whole: bool = False,
-    ) -> Report:
-        """Ask a candidate, or look up what it answered."""
-        report = self._known.get((candidate_name, serving_name))
-        if report is not None:
-            return _KnownReport(report)
-        return self._gate.examine(
-            candidate,
-            serving,
-            serving_name,
-            candidate_name=candidate_name,
-            quick=quick,
-            whole=whole,
-        )
+def _is_within(place: str, entry: Entry, horizon: Mapping[str, int] | None) -> bool:
+    """Whether the first run knew a record at a moment; None: at the end, when all was known."""
+    return horizon is None or entry.offset < horizon.get(place, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownReport:
-    """A report of the first run."""
-
-    body: dict[str, Any]
-
-    @property
-    def passed(self) -> bool:
-        """Whether the candidate may be released."""
-        return bool(self.body["passed"])
-
-    @property
-    def reason(self) -> str:
-        """Why, or why not."""
-        return str(self.body.get("reason", ""))
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything."""
-        return self.body
+def _deletes(entry: Entry, turn_ids: frozenset[str]) -> bool:
+    record = deletion_in(entry)
+    return record is not None and not turn_ids.isdisjoint(deleted_by(record))

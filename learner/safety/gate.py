@@ -201,20 +201,27 @@ class Gate:
 
 def concluded(findings: Sequence[Finding]) -> Report:
     """Come to one outcome from what the probes found."""
-    failed = [finding.sentence for finding in findings if finding.outcome == "fail"]
-    passed = [finding for finding in findings if finding.outcome == "pass"]
+    passed, reason = outcome_of([finding.as_json() for finding in findings])
+    return Report(passed=passed, reason=reason, findings=tuple(findings))
+
+
+def outcome_of(rows: Sequence[Json]) -> tuple[bool, str]:
+    """Return whether a candidate passes by the rows of a report, and why, or why not."""
+    failed = [row["sentence"] for row in rows if row["outcome"] == "fail"]
+    passed = [row for row in rows if row["outcome"] == "pass"]
     if failed:
         reason = "; ".join(failed)
     elif passed:
         near = max(passed, key=_nearness)
         reason = (
             f"nothing fell in {len(passed)} probe{'s' if len(passed) > 1 else ''}; nearest to its"
-            f" limit is {near.probe}, {near.candidate} (serving {near.serving})"
+            f" limit is {near['probe']}, {near['candidate']['text']}"
+            f" (serving {near['serving']['text']})"
         )
     else:
-        names = ", ".join(finding.probe for finding in findings)
+        names = ", ".join(row["probe"] for row in rows)
         reason = f"no probe can tell this candidate from a bad one on this base ({names})"
-    return Report(passed=bool(passed) and not failed, reason=reason, findings=tuple(findings))
+    return bool(passed) and not failed, reason
 
 
 def _nothing_of(probe: Probe, base: Measurement) -> Finding:
@@ -224,7 +231,10 @@ def _nothing_of(probe: Probe, base: Measurement) -> Finding:
     return replace(found, sentence=sentence, tells=False, asked=False)
 
 
-def _nearness(found: Finding) -> float:
+def _nearness(row: Json) -> float:
     """Return what part of the limit a fall against the serving version took up."""
-    fall = found.serving.value - found.candidate.value
-    return fall / found.limit if found.limit else fall
+    before, now, limit = row["serving"]["value"], row["candidate"]["value"], row["limit"]
+    if before is None or now is None:
+        return 0.0  # a number that is not finite is null in a row
+    fall: float = before - now
+    return fall / limit if limit else fall

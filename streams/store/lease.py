@@ -10,11 +10,11 @@ this process's own monotonic clock (so a wall clock set back cannot keep it for 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from streams.errors import LeaseLostError
 from streams.store.store import Store
@@ -133,6 +133,15 @@ class Lease:
     def _extend(self, session: Session, row: LeaseRow) -> None:
         row.expires_ms = int((self._clocks.wall() + self._duration_s) * 1000)
         session.add(row)
+
+
+def keep_waiting(session: Session, names: Collection[str]) -> None:
+    """Let no holder of these leases write until this transaction ends.
+
+    For who holds none of them and adds what rests on what holders wrote, read after this.
+    """
+    query = select(LeaseRow).where(col(LeaseRow.name).in_(names)).order_by(LeaseRow.name)
+    session.exec(query.with_for_update()).all()  # in order, so that two never wait for each other
 
 
 def _locked(session: Session, name: str) -> LeaseRow | None:

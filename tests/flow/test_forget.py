@@ -20,7 +20,7 @@ from deploy.operate.reset import append_reset
 from deploy.operate.rollback import append_rollback
 from deploy.operate.trial import steer
 from learner.batch.plan import RESTS
-from learner.rerun.branch import Builder, Rebuilt
+from learner.rerun.branch import Builder, Progress, Rebuilt
 from learner.rerun.rebuild import build_exact, build_quick
 from learner.settings import LearnerSettings
 from streams.errors import LedgerError, ProofError, VerbRefusedError
@@ -28,7 +28,7 @@ from streams.keeping import erase
 from streams.line import ledger
 from streams.line.offer import decided
 from streams.open import open_log
-from streams.records import Forgotten, Recipe
+from streams.records import Deletion, Forgotten, Recipe
 from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.rest_tables import RestRow
 from streams.store.store import open_store
@@ -98,20 +98,30 @@ def chain_of(learner: LearnerHome, version: str) -> list[Recipe]:
         return ledger.chain(session, version)
 
 
-def quick(learner: LearnerHome, *principals: str, asked: LearnerSettings | None = None) -> Rebuilt:
+def nothing(_: str) -> None:
+    """Tell nobody."""
+
+
+def quick(
+    learner: LearnerHome,
+    *principals: str,
+    asked: LearnerSettings | None = None,
+    tell: Progress = nothing,
+) -> Rebuilt:
     store = open_store(learner.streams)
     try:
-        builder = Builder(learner.base, learner.backend, asked or learner.settings)
+        builder = Builder(learner.base, learner.backend, asked or learner.settings, tell)
         return build_quick(store, builder, serving(learner), principals)
     finally:
         store.close()
 
 
-def exact(learner: LearnerHome, *principals: str) -> Rebuilt:
+def exact(learner: LearnerHome, *principals: str, tell: Progress = nothing) -> Rebuilt:
     store, log = open_store(learner.streams), open_log(learner.streams)
     try:
-        builder = Builder(learner.base, learner.backend, learner.settings)
-        return build_exact(store, log, builder, serving(learner), principals)
+        builder = Builder(learner.base, learner.backend, learner.settings, tell)
+        home = learner.streams.home
+        return build_exact(store, log, builder, serving(learner), principals, home=home)
     finally:
         log.close()
         store.close()
@@ -460,6 +470,59 @@ def test_exact_gives_up_what_the_first_run_gave_up(tmp_path: Path, common: Commo
     assert learner.learn() == 0
     with pytest.raises(ProofError, match="never moved"):
         exact(learner, ANN)
+
+
+@pytest.mark.slow
+def test_exact_voids_what_a_deletion_made_void(tmp_path: Path, common: Common) -> None:
+    """Cid deleted the reply with a plan of it in hand; nothing is learned from it here, either."""
+    learner = learner_home(
+        tmp_path / "home", common, [BOB], turns_per_generation=1, uses=1, pairs=2
+    )
+    learner.learn()
+    say(learner, [CID], first=5)
+    with pytest.raises(KilledError):
+        learner.learn(UntilPlanned(home=learner))
+    gone = Deletion(
+        id="gone", turn_id="turn-5-a", line="main", principal=CID, session="s",
+        created_ms=int(NOW_S * 1000),
+    )  # fmt: skip
+    learner.say([("feedback", gone)])
+    learner.learn()
+    assert states(learner) == ["released", "void"]
+    said = conversation(learner.base, 9, "And then?", ANN)
+    learner.say(("turns", each) for each in said)
+    assert learner.learn() == 0
+    with pytest.raises(ProofError, match="never moved"):
+        exact(learner, ANN)
+
+
+@pytest.mark.parametrize("how", ["quick", pytest.param("exact", marks=LONG)])
+def test_whoever_is_forgotten_meanwhile_is_not_quoted_by_the_result(
+    stack: Stack, common: Common, how: str
+) -> None:
+    """The words were read before, and are written after; of an exact run it is said as well."""
+    learner = learner_home(
+        stack("home"), common, [ANN, BOB, CID], turns_per_generation=3, uses=1, **QUICK
+    )
+    learner.learn()
+    reports: list[Report] = []
+
+    def tell(told: str) -> None:
+        if told == "the gate asks" and not reports:
+            reports.append(take_back(learner, CID))
+
+    built = (exact if how == "exact" else quick)(learner, ANN, tell=tell)
+    assert reports
+    assert reports[0].taken
+    with store_session(learner.streams) as session:
+        made = session.exec(select(GenerationRow).where(GenerationRow.child == built.version)).one()
+    hints = {item["turn_id"].split("-")[1]: item["hint"] for item in made.batch}
+    assert hints.pop("2") is None
+    assert hints.pop("1")
+    assert hints == {}
+    assert [note.split(",")[0] for note in built.notes if "run it again" in note] == (
+        [f"{CID} was forgotten while this was worked out"] if how == "exact" else []
+    )
 
 
 def reset(learner: LearnerHome) -> None:

@@ -15,6 +15,7 @@ import deploy
 from agent.stored.projection import FILE, TOPICS, Projection
 from deploy.cli import app, main, told
 from deploy.commands.files import output, picture_kind
+from deploy.commands.replay import ended_by_sigterm
 from deploy.commands.who import who
 from deploy.errors import DeployError, OutputError
 from deploy.operate.forget import forget
@@ -460,6 +461,39 @@ def test_a_dry_run_of_forgetting_changes_nothing(
     log = open_log(taught)
     assert sum(log.end_offsets("forgotten").values()) == 0
     log.close()
+
+
+def test_forgetting_removes_what_a_killed_run_left(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run without somebody has everybody else's words; a dry run only looks."""
+    killed = taught.home / "without" / "1-killed"
+    killed.mkdir(parents=True)
+    (killed / "log.db").write_text("words")
+    asked = ("forget", "--principal", "anonymous", "--home", str(taught.home))
+    assert run(*asked, "--dry-run", capsys=capsys)[0] == 0
+    assert killed.exists()
+    assert run(*asked, capsys=capsys)[0] == 0
+    assert not killed.exists()
+
+
+def test_sigterm_ends_a_replay_in_order() -> None:
+    """What it made for itself goes with it; afterwards the signal means what it meant before."""
+    ended: list[str] = []
+
+    def work() -> None:
+        with ended_by_sigterm():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                ended.append("in order")
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        work()
+    assert end.value.code == 128 + signal.SIGTERM
+    assert ended == ["in order"]
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_forgetting_is_done_once_and_told_again(

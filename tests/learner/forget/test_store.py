@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from learner.forget import store as forget
+from learner.forget.plans import DELETED
 from learner.intake import take
 from learner.judges.open import open_judges
 from learner.lessons.review import is_due, review
@@ -281,6 +282,58 @@ def deletion(of: Turn, principal: str = "ann") -> Deletion:
         id=f"d-{of.id}", turn_id=of.id, line="main", principal=principal, session=of.session,
         created_ms=of.created_ms + 9,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a_1", 'a"1', "a%1", "a\\1", "ä1"])
+def test_a_deleted_turn_is_found_in_plans_whatever_its_name(store: Store, name: str) -> None:
+    """No character of a name stands for another one, nor for many."""
+    ids = [name, "ab1", "a1", "A_1", f"{name}-b"]
+    of_ann = [turn(said(f"Question {id}"), "A reply", id=id, principal="ann") for id in ids]
+    read(store, of_ann)
+    with store.transaction() as session:
+        session.add(generation(1, "released", dict.fromkeys(ids, 0.2), "v1"))
+        session.add(generation(2, "planned", {id: 0.25 for id in ids if id != name}, None))
+        session.add(generation(3, "planned", {name: 1.0}, None))
+    read(store, [deletion(of_ann[0])], from_offset=100)
+    with store.reading() as session:
+        rows = session.exec(select(GenerationRow).order_by(GenerationRow.number)).all()  # type: ignore[arg-type]
+    emptied = {item["turn_id"] for row in rows for item in row.batch if item["hint"] is None}
+    assert emptied == {name}
+    assert [row.state for row in rows] == ["released", "planned", "void"]
+
+
+def test_a_deletion_reads_no_generation_that_the_turn_has_no_part_in(tmp_path: Path) -> None:
+    """However many there are: one whose turns nobody could read is not looked into."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    first = talk("ann", 1, WORDS[2])[0]
+    read(store, [first])
+    with store.transaction() as session:
+        session.add(generation(1, "released", {"other": 1.0}, "v1"))
+        session.add(generation(2, "released", {first.id: 1.0}, "v2"))
+        session.flush()
+        session.execute(text("UPDATE generations SET turn_ids = 'no JSON' WHERE number = 1"))
+    read(store, [deletion(first)], from_offset=100)
+    with store.reading() as session:
+        (hint,) = session.exec(select(GenerationRow.batch).where(GenerationRow.number == 2)).one()
+    assert hint["hint"] is None
+    store.close()
+
+
+@pytest.mark.parametrize("how", ["forgotten", "deleted"])
+def test_a_plan_that_a_deletion_made_void_notes_it(store: Store, how: str) -> None:
+    """A run again repeats it; whoever is forgotten has no part in one, so nothing is noted."""
+    first, second = talk("ann", 1, WORDS[2])
+    read(store, [first, second])
+    with store.transaction() as session:
+        session.add(generation(1, "released", {first.id: 1.0}, "v1"))
+        session.add(generation(2, "planned", {first.id: 0.5, second.id: 0.5}, None))
+    read(store, [forgotten() if how == "forgotten" else deletion(first)], from_offset=100)
+    read(store, [deletion(second)], from_offset=200)
+    with store.reading() as session:
+        rows = session.exec(select(GenerationRow).order_by(GenerationRow.number)).all()  # type: ignore[arg-type]
+    assert [row.state for row in rows] == ["released", "void"]
+    noted = {DELETED: [first.id]} if how == "deleted" else {}
+    assert [row.horizon for row in rows] == [{}, noted]
 
 
 @pytest.mark.parametrize("early", [False, True])

@@ -8,7 +8,7 @@ import pytest
 
 from streams.errors import LeaseLostError
 from streams.settings import StreamsSettings
-from streams.store.lease import Clocks, Lease
+from streams.store.lease import Clocks, Lease, keep_waiting
 from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow
 
@@ -126,6 +126,29 @@ def test_nobody_takes_the_lease_between_check_and_commit(
 
 
 @pytest.mark.fault("clock jump")
+def test_no_holder_writes_while_it_is_kept_waiting(
+    store: Store, second_store: Store, clock: Clock
+) -> None:
+    """Who adds what rests on a line's rows sees all of them, and none changes before that is in."""
+    holder, done = lease(second_store, "holder", clock), threading.Event()
+    assert holder.acquire()
+
+    def write() -> None:
+        with second_store.transaction() as session:
+            holder.check(session)
+            session.add(ArtefactRow(digest="late", kind="k", body={}, created_ms=1))
+        done.set()
+
+    writer = threading.Thread(target=write)
+    with store.transaction() as session:
+        keep_waiting(session, {holder.name, "learner/nobody"})
+        writer.start()
+        assert not done.wait(0.2)
+        assert session.get(ArtefactRow, "late") is None
+    writer.join()
+    assert done.is_set()
+
+
 def test_a_clock_set_back_does_not_keep_a_dead_holder(store: Store, clock: Clock) -> None:
     """An expiry far in the future frees the lease once it has not moved for its duration."""
     assert lease(store, "dead", clock).acquire()

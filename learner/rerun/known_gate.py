@@ -1,0 +1,78 @@
+"""Answers for the gate what it answered in the first run: asked again, a version says the same.
+
+But for what people who had no part in a generation said of its child (learner.fitness.held_out):
+somebody of them may be left out now, so that is taken out, and whoever is there is heard again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kernels.model.forward import Decoder
+from learner.batch.plan import HELD_OUT
+from learner.rollout.release import Gate, Report
+from learner.safety.gate import outcome_of
+from streams.records import Json
+from streams.store.tables import GenerationRow
+
+
+class KnownGate:
+    """The gate, which need not ask what it has asked before."""
+
+    def __init__(self, gate: Gate, plans: Iterable[GenerationRow]) -> None:
+        """Ask nothing yet. gate: what asks the others; plans: of the first run."""
+        self._gate = gate
+        self._known = {(row.child, row.parent): row.gate for row in plans if row.gate}
+
+    def examine(
+        self,
+        candidate: Decoder,
+        serving: Decoder,
+        serving_name: str,
+        *,
+        candidate_name: str | None = None,
+        quick: bool = False,
+        whole: bool = False,
+    ) -> Report:
+        """Ask a candidate, or look up what it answered."""
+        report = self._known.get((candidate_name, serving_name))
+        if report is not None:
+            return _KnownReport(_of_the_gate(report))
+        return self._gate.examine(
+            candidate,
+            serving,
+            serving_name,
+            candidate_name=candidate_name,
+            quick=quick,
+            whole=whole,
+        )
+
+
+def _of_the_gate(report: Json) -> Json:
+    """Return a report as it was before anybody was heard."""
+    rows = report.get("rows", [])
+    asked = [row for row in rows if row["probe"] != HELD_OUT]
+    if not any(row["outcome"] == "fail" for row in rows if row["probe"] == HELD_OUT):
+        return report | {"rows": asked} if len(asked) < len(rows) else report
+    passed, reason = outcome_of(asked)
+    return report | {"passed": passed, "reason": reason, "rows": asked}
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownReport:
+    """A report of the first run."""
+
+    body: Json
+
+    @property
+    def passed(self) -> bool:
+        """Whether the candidate may be released."""
+        return bool(self.body["passed"])
+
+    @property
+    def reason(self) -> str:
+        """Why, or why not."""
+        return str(self.body.get("reason", ""))
+
+    def as_json(self) -> Json:
+        """Everything."""
+        return self.body
