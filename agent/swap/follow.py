@@ -26,7 +26,7 @@ from agent.swap.swapper import SupportsPromote, Swapper
 from agent.watch.events import Events, Kind
 from agent.watch.metrics import Metrics
 from streams.backoff import Backoff
-from streams.errors import LogUnavailableError, RecordError
+from streams.errors import ConflictError, LogUnavailableError, RecordError
 from streams.line.line import Line
 from streams.log.contract import Entry, Log, Outgoing, Partition, Subscription, Topic, outgoing
 from streams.records import Candidate, Forgotten, Mask, Note, Recipe, Rollout, decode
@@ -154,8 +154,11 @@ class Follower:
                 break
             except Exception as cause:
                 self._swapper.count_failure(rollout.version, cause)
-                if not self._stands(rollout):
-                    break  # what serves by now is not what this operator saw
+                if not self._stands(rollout):  # what serves by now is not what this operator saw
+                    raise ConflictError(
+                        f"{rollout.version} could not be taken, and the line {rollout.line} was "
+                        "changed meanwhile: look again, then decide"
+                    ) from cause
                 self.decisions.withdraw(rollout)
                 failed[rollout.version] = str(cause)
         self.spans.change(rollout)

@@ -117,6 +117,8 @@ class Swapper:
             )
         except Exception as cause:
             # Whatever went wrong while building aside, the version that served serves on.
+            if not self._stands(line)():
+                return
             self.count_failure(line.version, cause)
             self._spans.swap(line, time.monotonic() - began_s, failed=str(cause))
             self._failed = (line.change, f"{line.version}: {cause!r}")

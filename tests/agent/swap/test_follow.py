@@ -498,10 +498,34 @@ def test_a_rollback_that_fails_takes_nothing_back_that_came_since(bench: Bench) 
             bench.versions.wait(C.version)
 
     bench.versions.during = passed_by
-    bench.follower.rollback("ann", "wrong")
+    with pytest.raises(ConflictError, match="changed meanwhile: look again"):
+        bench.follower.rollback("ann", "wrong")
     line = bench.follower.following().line
     assert (line.seq, line.version, bench.versions.serving) == (4, C.version, C.version)
     assert bench.follower.decisions.unwritten == 0
+    assert not any(event.text.startswith("ann") for event in bench.events)
+
+
+def test_a_version_that_is_taken_back_and_then_fails_is_not_told(bench: Bench) -> None:
+    """Nobody waits for it any more, so its failure is nobody's."""
+    bench.publish(MASK, A, B, rollout(1, A.version))
+    bench.follower.start()
+    bench.versions.wait(A.version)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def waits(version: str) -> None:
+        if version == B.version:
+            begun.set()
+            assert go_on.wait(5)
+
+    bench.versions.during = waits
+    bench.versions.failing[B.version] = MemoryError("no room")
+    bench.publish(rollout(2, B.version))
+    assert begun.wait(5)
+    bench.follower.rollback("ann", "rude")
+    go_on.set()
+    bench.wait(lambda: not bench.follower.decisions.unwritten)
+    assert not any(event.kind == "swap-failed" for event in bench.events)
 
 
 def test_an_operator_who_saw_another_state_is_refused(bench: Bench) -> None:
