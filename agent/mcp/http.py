@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 import anyio
 import httpx2
-from mcp.client.streamable_http import streamable_http_client
+from mcp.client.streamable_http import MCP_SESSION_ID, streamable_http_client
 
 from agent.mcp.bounds import TOO_LONG, TOO_MANY, Rate
 
@@ -50,12 +50,19 @@ class _Transport(httpx2.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         request.headers["Accept-Encoding"] = "identity"
         response = await super().handle_async_request(request)
+        if response.status_code == 404 and request.method == "POST" and _in_session(request):
+            await response.aclose()
+            return httpx2.Response(404)  # the session is over, in whatever words of the server
         if (encoding := response.headers.get("content-encoding", "identity")) != "identity":
             await response.aclose()
             raise EncodedError(f"the answer is encoded ({encoding}), though none was asked for")
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
             response.stream = _Bounded(response.stream, self._most_bytes, self._ended)
         return response
+
+
+def _in_session(request: httpx2.Request) -> bool:
+    return MCP_SESSION_ID in request.headers
 
 
 class _Counted:

@@ -128,6 +128,13 @@ ODD: dict[str, tuple[Act, set[str]]] = {
         ),
         {"failed"},
     ),
+    "a failure without a session": (
+        says(
+            '{"jsonrpc": "2.0", "id": {id}, "error": {"code": -32602, "message": "no such file"}}',
+            status=404,
+        ),
+        {"failed"},
+    ),
     "swells": (swells, {"broken"}),
     "too long": (says(LONG), {"huge"}),
     "a stream of too long": (streams(LONG), {"huge"}),
@@ -204,14 +211,29 @@ async def test_messages_without_end_end_the_connection() -> None:
             assert "messages a second" in box.status()["odd"]["why"]
 
 
-async def test_a_session_that_is_forgotten_is_begun_again_at_once() -> None:
+FORGETS = {
+    "empty": says("", status=404),
+    "in words": says("session not found", kind="text/plain", status=404),
+    "the Python SDK": says(
+        '{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "Session not found"}}',
+        status=404,
+    ),
+    "the TypeScript SDK": says(
+        '{"jsonrpc": "2.0", "error": {"code": -32001, "message": "Session not found"}, "id": null}',
+        status=404,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", FORGETS)
+async def test_a_session_that_is_forgotten_is_begun_again_at_once(how: str) -> None:
     """The first time; a server that goes on forgetting is left alone like any that breaks."""
     waits, states = list[float](), list[str]()
 
     async def wait(seconds: float) -> None:
         waits.append(seconds)
 
-    async with serving(says("", status=404), times=2, session="s") as url:
+    async with serving(FORGETS[how], times=2, session="s") as url:
         server = ToolServer(url=url, allow=("act",))
         connection = Connection(
             "odd",
