@@ -98,6 +98,7 @@ class Connection:
         self._client: Client | None = None
         self._broken = asyncio.Event()
         self._stale = asyncio.Event()
+        self._was_up = False  # since it was connected last
         self._why = ""
         self._timeouts = 0
 
@@ -121,10 +122,9 @@ class Connection:
                 return
             if loop.time() - began_s >= STEADY_S:
                 wait_s = FIRST_WAIT_S
-            was_up = self.standing.state == "up"
             self._stand("away", self._why or "it ended")
             # One that was restarted is back already; one that forgets again is left alone.
-            if not (was_up and self._why == FORGOTTEN and wait_s == FIRST_WAIT_S):
+            if not (self._was_up and self._why == FORGOTTEN and wait_s == FIRST_WAIT_S):
                 await self._wait(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
@@ -159,19 +159,22 @@ class Connection:
     async def _connected(self) -> None:
         """Connect, and follow the tools until it breaks."""
         self._broken.clear()
-        self._why, self._timeouts = "", 0
+        self._why, self._timeouts, self._was_up = "", 0, False
         async with (
             asyncio.timeout(CONNECT_S) as limit,
             Client(self._transport(), message_handler=self._heard, cache=None) as client,
         ):
             tools = await self._listed(client)
             limit.reschedule(None)
-            self._client, self.tools = client, tools
+            self._client, self.tools, self._was_up = client, tools, True
             self._stand("up", self._lacking())
             watching = asyncio.create_task(self._watch(client))
             try:
                 await self._follow(client)
+            except Exception as cause:
+                self._note_failure(cause)
             finally:
+                self._leave()
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
 
@@ -189,6 +192,12 @@ class Connection:
                 async with asyncio.timeout(CONNECT_S):
                     self.tools = await self._listed(client)
                 self._stand("up", self._lacking())
+
+    def _leave(self) -> None:
+        """Offer nothing more: to end the session takes a server that hangs a while."""
+        self._client, self.tools = None, {}
+        if self._why:
+            self._stand("away", self._why)
 
     async def _watch(self, client: Client) -> None:
         """Hear of changes where they are told to subscribers, from version 2026-07-28 on."""

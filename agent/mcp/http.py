@@ -1,5 +1,6 @@
 """A server at an address: streamable HTTP, of which no more is read than is wanted."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
@@ -12,6 +13,7 @@ from agent.mcp.bounds import TOO_LONG, TOO_MANY, Rate
 
 CONNECT_S: Final = 10.0
 READ_S: Final = 300.0  # a stream may be silent for long; each call has a limit of its own
+TAKEN_S: Final = 2.0  # for what wants no answer: the SDK sends nothing else meanwhile
 
 
 class TooLongError(httpx2.TransportError):
@@ -41,7 +43,11 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 class _Transport(httpx2.AsyncHTTPTransport):
-    """Bounds answers that are whole; of streams the SDK bounds each event."""
+    """Bounds answers that are whole; of streams the SDK bounds each event.
+
+    Of what wants no answer, such as that a call is given up, nothing is read but how it was taken,
+    and not for long: a server that hangs would hold up all that others ask of it.
+    """
 
     def __init__(self, most_bytes: int, ended: Callable[[str], None]) -> None:
         super().__init__()
@@ -49,6 +55,8 @@ class _Transport(httpx2.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         request.headers["Accept-Encoding"] = "identity"
+        if not await _wants_answer(request):
+            return await self._tell(request)
         response = await super().handle_async_request(request)
         if response.status_code == 404 and request.method == "POST" and _in_session(request):
             await response.aclose()
@@ -59,6 +67,23 @@ class _Transport(httpx2.AsyncHTTPTransport):
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
             response.stream = _Bounded(response.stream, self._most_bytes, self._ended)
         return response
+
+    async def _tell(self, request: httpx2.Request) -> httpx2.Response:
+        """Tell a server something. One that is too busy to say so has taken it all the same."""
+        with anyio.move_on_after(TAKEN_S):
+            response = await super().handle_async_request(request)
+            await response.aclose()
+            response.headers.pop("content-encoding", None)  # of a body that is not read
+            return httpx2.Response(response.status_code, headers=response.headers)
+        return httpx2.Response(202)
+
+
+async def _wants_answer(request: httpx2.Request) -> bool:
+    """Whether anything is read of the answer: not of a notification, or the end of a session."""
+    if request.method != "POST":
+        return request.method != "DELETE"
+    said = json.loads(await request.aread())
+    return "method" in said and "id" in said
 
 
 def _in_session(request: httpx2.Request) -> bool:

@@ -4,8 +4,9 @@ import asyncio
 import gzip
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from aiohttp import web
 pytest.importorskip("mcp", reason="mcp is not installed: pip install -e '.[mcp]'")
 
 from agent.mcp.connection import Connection, Standing
+from agent.mcp.http import READ_S
 from agent.mcp.settings import ToolServer
 from tests.agent.mcp.test_servers import call, opened, until
 
@@ -145,18 +147,26 @@ ODD: dict[str, tuple[Act, set[str]]] = {
 
 @asynccontextmanager
 async def serving(
-    odd: Act, *, times: int = 1, greets: Act | None = None, session: str = ""
+    odd: Act,
+    *,
+    times: int = 1,
+    greets: Act | None = None,
+    session: str = "",
+    others: Mapping[str, Act] = MappingProxyType({}),
 ) -> AsyncIterator[str]:
     """A server whose first calls are answered oddly, and all later ones well; gives its address.
 
     greets: answers whoever connects; None: as it should be
     session: the name of one, which it gives to whoever connects; empty: none
+    others: answer other methods than calls; DELETE ends a session
     """
     acts = [odd] * times
     headers = {"Mcp-Session-Id": session} if session else {}
 
     async def post(request: web.Request) -> web.StreamResponse:
         asked: Json = await request.json()
+        if (other := others.get(asked.get("method", ""))) is not None:
+            return await other(request, asked)
         match asked.get("method"):
             case "initialize" if greets is not None:
                 return await greets(request, asked)
@@ -173,8 +183,12 @@ async def serving(
         error = {"code": -32601, "message": "no such method"}
         return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "error": error})
 
+    async def delete(request: web.Request) -> web.StreamResponse:
+        return await others["DELETE"](request, {}) if "DELETE" in others else web.Response()
+
     app = web.Application()
     app.router.add_post("/mcp", post)
+    app.router.add_delete("/mcp", delete)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -253,6 +267,41 @@ async def test_a_session_that_is_forgotten_is_begun_again_at_once(how: str) -> N
         connection.stopping = True
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_server_that_takes_no_notice_holds_nobody_up() -> None:
+    """That a call was given up is told, and not waited for: others are answered meanwhile."""
+    deaf = {"notifications/cancelled": hangs}
+    async with serving(hangs, session="s", others=deaf) as url:
+        with opened(odd=ToolServer(url=url, allow=("act",))) as box:
+            await until(box.offered)
+            assert (await call(box, "act", 0.2)).outcome == "timeout"
+            began_s = time.monotonic()
+            assert (await call(box, "act")).text == "well"
+            assert time.monotonic() - began_s < READ_S / 10
+            assert box.status()["odd"]["calls"]["act"] == {"timeout": 1, "ok": 1}
+
+
+async def test_nothing_is_offered_of_a_server_that_is_left() -> None:
+    """One that hangs is away at once, also while the end of its session is not taken."""
+    ended = asyncio.Event()
+
+    async def ends(request: web.Request, asked: Json) -> web.StreamResponse:
+        ended.set()
+        return await hangs(request, asked)
+
+    async with serving(hangs, times=2, session="s", others={"DELETE": ends}) as url:
+        with opened(odd=ToolServer(url=url, allow=("act",), timeout_s=0.2)) as box:
+            await until(box.offered)
+            for _ in range(2):
+                assert (await call(box, "act")).outcome == "timeout"
+            await ended.wait()
+            standing = box.status()["odd"]
+            assert (standing["state"], standing["why"]) == ("away", "it hangs")
+            assert standing["tools"] == []
+            async with asyncio.timeout(READ_S / 10):
+                await until(box.offered)
+            assert (await call(box, "act")).text == "well"
 
 
 async def test_what_is_wrong_is_told_in_our_own_words(caplog: pytest.LogCaptureFixture) -> None:
