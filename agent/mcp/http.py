@@ -14,6 +14,8 @@ from agent.mcp.bounds import TOO_LONG, TOO_MANY, Rate
 CONNECT_S: Final = 10.0
 READ_S: Final = 300.0  # a stream may be silent for long; each call has a limit of its own
 TAKEN_S: Final = 2.0  # for what wants no answer: the SDK sends nothing else meanwhile
+# As many as there are calls: one that waited for another's connection would break them all.
+LIMITS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
 
 
 class TooLongError(httpx2.TransportError):
@@ -50,7 +52,7 @@ class _Transport(httpx2.AsyncHTTPTransport):
     """
 
     def __init__(self, most_bytes: int, ended: Callable[[str], None]) -> None:
-        super().__init__()
+        super().__init__(limits=LIMITS)
         self._most_bytes, self._ended = most_bytes, ended
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -135,7 +137,7 @@ async def http_transport(
     most_bytes: of one message
     ended: told why nothing more is read, where that is the server's fault
     """
-    timeout = httpx2.Timeout(CONNECT_S, read=READ_S)
+    timeout = httpx2.Timeout(CONNECT_S, read=READ_S, pool=None)
     async with (
         httpx2.AsyncClient(
             headers=dict(headers), timeout=timeout, transport=_Transport(most_bytes, ended)

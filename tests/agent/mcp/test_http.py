@@ -215,6 +215,24 @@ async def test_any_answer_ends_a_call_and_the_next_is_made(kind: str) -> None:
             assert told.text == "well"
 
 
+async def test_many_calls_at_once_are_all_made() -> None:
+    """However many wait for their answers: none waits for the connection of another."""
+    many, here, go_on = 110, list[Json](), asyncio.Event()
+
+    async def waits(_request: web.Request, asked: Json) -> web.StreamResponse:
+        here.append(asked)
+        await go_on.wait()
+        return web.json_response(answered(asked, spoken("well")))
+
+    async with serving(waits, times=many) as url:
+        with opened(odd=ToolServer(url=url, allow=("act",))) as box:
+            await until(box.offered)
+            calling = [asyncio.create_task(call(box, "act")) for _ in range(many)]
+            await until(lambda: len(here) == many or any(each.done() for each in calling))
+            go_on.set()
+            assert {(await each).text for each in calling} == {"well"}
+
+
 async def test_messages_without_end_end_the_connection() -> None:
     """As those of a program do; why is told."""
     async with serving(floods) as url:
