@@ -14,7 +14,7 @@ from aiohttp import web
 
 pytest.importorskip("mcp", reason="mcp is not installed: pip install -e '.[mcp]'")
 
-from agent.mcp.connection import Connection, Standing
+from agent.mcp.connection import Connection, Pace, Standing
 from agent.mcp.http import READ_S
 from agent.mcp.settings import ToolServer
 from tests.agent.mcp.test_servers import call, opened, until
@@ -298,6 +298,44 @@ async def test_a_server_that_takes_no_notice_holds_nobody_up() -> None:
             assert (await call(box, "act")).text == "well"
             assert time.monotonic() - began_s < READ_S / 10
             assert box.status()["odd"]["calls"]["act"] == {"timeout": 1, "ok": 1}
+
+
+@pytest.mark.parametrize("how", ["one thing at a time", "a gateway's page"])
+async def test_tools_that_cannot_be_listed_end_no_call(how: str) -> None:
+    """One that is busy with a call, or fails once: the call has a limit of its own."""
+    failed, standings, calls = asyncio.Event(), list[str](), asyncio.Lock()
+    pace = Pace(list_s=2.0, refresh_s=0.1)
+
+    async def act(_request: web.Request, asked: Json) -> web.StreamResponse:
+        async with calls:
+            await failed.wait()
+        return web.json_response(answered(asked, spoken("well")))
+
+    async def lists(_request: web.Request, asked: Json) -> web.StreamResponse:
+        if calls.locked():
+            page = how == "a gateway's page"
+            asyncio.get_running_loop().call_later(0.3 + (not page) * pace.list_s, failed.set)
+            if page:
+                return web.Response(text="<html>oh</html>", status=502)
+            async with calls:
+                pass
+        return web.json_response(answered(asked, {"tools": [TOOL]}))
+
+    async with serving(act, others={"tools/list": lists}) as url:
+        connection = Connection(
+            "odd",
+            ToolServer(url=url, allow=("act",)),
+            most_bytes=1000,
+            changed=lambda _, standing: standings.append(standing.state),
+            pace=pace,
+        )
+        running = asyncio.create_task(connection.run())
+        await until(lambda: connection.tools)
+        told = await connection.call("act", "{}", within_s=30)
+        connection.stopping = True
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert (told.text, standings) == ("well", ["up"])
 
 
 async def test_nothing_is_offered_of_a_server_that_is_left() -> None:
