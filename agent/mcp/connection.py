@@ -65,6 +65,7 @@ class Pace:
 
     list_s: float = 15.0  # a program has to start, and to say what it offers
     refresh_s: float = 30.0  # tools are asked for anew, also of servers that say no change
+    pause_s: float = 1.0  # before that, also for one that says of each listing that it has changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,15 +201,10 @@ class Connection:
 
     async def _follow(self, client: Client) -> None:
         """Ask for the tools anew when they change, and now and then, until it breaks."""
+        pause_s = self._pace.pause_s
         while not self._broken.is_set():
-            woken = [asyncio.ensure_future(e.wait()) for e in (self._stale, self._broken)]
-            try:
-                await asyncio.wait(
-                    woken, timeout=self._pace.refresh_s, return_when="FIRST_COMPLETED"
-                )
-            finally:
-                for each in woken:
-                    each.cancel()
+            await _any_of(self._broken, within_s=pause_s)
+            await _any_of(self._broken, self._stale, within_s=self._pace.refresh_s - pause_s)
             self._stale.clear()
             if not self._broken.is_set():
                 await self._refresh(client)
@@ -319,6 +315,16 @@ class Connection:
         if standing != self.standing:
             self.standing = standing
             self._changed(self.name, standing)
+
+
+async def _any_of(*events: asyncio.Event, within_s: float) -> None:
+    """Wait until something has happened, or so long."""
+    woken = [asyncio.ensure_future(each.wait()) for each in events]
+    try:
+        await asyncio.wait(woken, timeout=within_s, return_when="FIRST_COMPLETED")
+    finally:
+        for each in woken:
+            each.cancel()
 
 
 def _shown(cause: BaseException, most: int) -> str:

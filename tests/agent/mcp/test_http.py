@@ -304,7 +304,7 @@ async def test_a_server_that_takes_no_notice_holds_nobody_up() -> None:
 async def test_tools_that_cannot_be_listed_end_no_call(how: str) -> None:
     """One that is busy with a call, or fails once: the call has a limit of its own."""
     failed, standings, calls = asyncio.Event(), list[str](), asyncio.Lock()
-    pace = Pace(list_s=2.0, refresh_s=0.1)
+    pace = Pace(list_s=2.0, refresh_s=0.1, pause_s=0.0)
 
     async def act(_request: web.Request, asked: Json) -> web.StreamResponse:
         async with calls:
