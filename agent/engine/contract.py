@@ -44,6 +44,7 @@ class Request:
     spared: Spared | None = None  # where in this reply stop strings end nothing
     grammar: Grammar | None = None  # what the reply is held to; None: any token may come
     unseen: bool = False  # nobody waits for it: it is made while no other reply is, or not at all
+    follows: bool = False  # more of an answer that was begun: it may wait, however many others do
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Waiting:
     def add(self, request: Request, stream: Stream) -> None:
         """Let a request wait. Raises: QueueFullError."""
         queue, most = (self.unseen, MAX_UNSEEN) if request.unseen else (self.seen, self._most)
-        if len(queue) >= most:
+        if len(queue) >= most and not request.follows:
             raise QueueFullError(f"{len(queue)} requests wait already")
         queue.append(Waiter(request, stream))
 

@@ -30,8 +30,6 @@ from agent.tools.served import Result
 from streams.records import Json
 from streams.settings import masked
 
-CONNECT_S: Final = 15.0  # a program has to start, and to say what it offers
-REFRESH_S: Final = 30.0  # tools are asked for anew, also of servers that never say they changed
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 STEADY_S: Final = 60.0  # a connection that held so long is no sign of a server that breaks
 MAX_PAGES: Final = 10  # of a list of tools
@@ -62,6 +60,15 @@ State = Literal["starting", "up", "away"]
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a server is given, seconds."""
+
+    list_s: float = 15.0  # a program has to start, and to say what it offers
+    refresh_s: float = 30.0  # tools are asked for anew, also of servers that say no change
+    pause_s: float = 1.0  # before that, also for one that says of each listing that it has changed
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How a server is now; everybody may know it.
 
@@ -83,6 +90,7 @@ class Connection:
         most_bytes: int,
         changed: Callable[[str, Standing], None] = lambda *_: None,
         wait: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        pace: Pace = Pace(),
     ) -> None:
         """Connect to nothing yet.
 
@@ -95,11 +103,15 @@ class Connection:
         self.standing = Standing()
         self.stopping = False  # to be cancelled ends `run` then, and only then
         self._most_bytes, self._changed, self._wait = most_bytes, changed, wait
+        self._pace = pace
         self._client: Client | None = None
         self._broken = asyncio.Event()
         self._stale = asyncio.Event()
+        self._was_up = False  # since it was connected last
         self._why = ""
         self._timeouts = 0
+        self._calling = 0  # calls on their way
+        self._answered_s = 0.0  # when a call or a listing was answered last
 
     async def run(self) -> None:
         """Stay connected until cancelled, when `stopping` is set."""
@@ -121,10 +133,9 @@ class Connection:
                 return
             if loop.time() - began_s >= STEADY_S:
                 wait_s = FIRST_WAIT_S
-            was_up = self.standing.state == "up"
             self._stand("away", self._why or "it ended")
             # One that was restarted is back already; one that forgets again is left alone.
-            if not (was_up and self._why == FORGOTTEN and wait_s == FIRST_WAIT_S):
+            if not (self._was_up and self._why == FORGOTTEN and wait_s == FIRST_WAIT_S):
                 await self._wait(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
@@ -141,10 +152,7 @@ class Connection:
         within_s = min(within_s, self.settings.timeout_s)
         try:
             async with asyncio.timeout(within_s):
-                # Without the SDK's check of output schemas: theirs, with patterns that may not end.
-                told = await client.session.send_request(
-                    types.CallToolRequest(params=params), types.CallToolResult
-                )
+                told = await self._asked(client, params)
         except TimeoutError:
             if within_s == self.settings.timeout_s:  # less is no time that it was promised
                 self._note_timeout()
@@ -153,42 +161,76 @@ class Connection:
             return self._refused(name, cause)
         except (ValidationError, ValueError, RuntimeError):
             return Result(f"{name} answered what cannot be read", "broken")
-        self._timeouts = 0
+        self._timeouts, self._answered_s = 0, asyncio.get_running_loop().time()
         return result_of(told, most_bytes=self._most_bytes)
+
+    async def _asked(
+        self, client: Client, params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        """Ask a server to call a tool, and return what it answers."""
+        self._calling += 1
+        try:
+            # Without the SDK's check of output schemas: theirs, with patterns that may not end.
+            return await client.session.send_request(
+                types.CallToolRequest(params=params), types.CallToolResult
+            )
+        finally:
+            self._calling -= 1
 
     async def _connected(self) -> None:
         """Connect, and follow the tools until it breaks."""
         self._broken.clear()
-        self._why, self._timeouts = "", 0
+        self._why, self._timeouts, self._was_up = "", 0, False
         async with (
-            asyncio.timeout(CONNECT_S) as limit,
+            asyncio.timeout(self._pace.list_s) as limit,
             Client(self._transport(), message_handler=self._heard, cache=None) as client,
         ):
             tools = await self._listed(client)
             limit.reschedule(None)
-            self._client, self.tools = client, tools
+            self._client, self.tools, self._was_up = client, tools, True
             self._stand("up", self._lacking())
             watching = asyncio.create_task(self._watch(client))
             try:
                 await self._follow(client)
+            except Exception as cause:
+                self._note_failure(cause)
             finally:
+                self._leave()
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
 
     async def _follow(self, client: Client) -> None:
         """Ask for the tools anew when they change, and now and then, until it breaks."""
+        pause_s = self._pace.pause_s
         while not self._broken.is_set():
-            woken = [asyncio.ensure_future(e.wait()) for e in (self._stale, self._broken)]
-            try:
-                await asyncio.wait(woken, timeout=REFRESH_S, return_when="FIRST_COMPLETED")
-            finally:
-                for each in woken:
-                    each.cancel()
+            await _any_of(self._broken, within_s=pause_s)
+            await _any_of(self._broken, self._stale, within_s=self._pace.refresh_s - pause_s)
             self._stale.clear()
             if not self._broken.is_set():
-                async with asyncio.timeout(CONNECT_S):
-                    self.tools = await self._listed(client)
-                self._stand("up", self._lacking())
+                await self._refresh(client)
+
+    async def _refresh(self, client: Client) -> None:
+        """Ask for the tools anew. That this fails ends no calls, which have limits of their own."""
+        try:
+            async with asyncio.timeout(self._pace.list_s):
+                self.tools = await self._listed(client)
+        except (TimeoutError, MCPError, ValidationError) as cause:
+            if _is_over(cause) or not self._is_busy():
+                raise
+        else:
+            self._stand("up", self._lacking())
+
+    def _is_busy(self) -> bool:
+        """Whether calls may be why it is silent; longer than one of them may take, they are not."""
+        silent_s = asyncio.get_running_loop().time() - self._answered_s
+        longest_s = self._pace.refresh_s + self._pace.list_s + self.settings.timeout_s
+        return self._calling > 0 and silent_s < longest_s
+
+    def _leave(self) -> None:
+        """Offer nothing more: to end the session takes a server that hangs a while."""
+        self._client, self.tools = None, {}
+        if self._why:
+            self._stand("away", self._why)
 
     async def _watch(self, client: Client) -> None:
         """Hear of changes where they are told to subscribers, from version 2026-07-28 on."""
@@ -223,6 +265,7 @@ class Connection:
             cursor = page.next_cursor
             if cursor is None:
                 break
+        self._answered_s = asyncio.get_running_loop().time()
         return found
 
     async def _heard(self, message: Any) -> None:
@@ -234,8 +277,7 @@ class Connection:
         return f"it does not offer {', '.join(lost)}" if lost else ""
 
     def _refused(self, name: str, cause: MCPError) -> Result:
-        lost = cause.code == types.CONNECTION_CLOSED and cause.message.startswith(_LOST)
-        if lost or self._broken.is_set():
+        if _is_lost(cause) or self._broken.is_set():
             self._break(TOO_LONG if cause.message.startswith(_LONG_EVENT) else "it broke off")
             huge = self._why == TOO_LONG
             said = "answered more than is read" if huge else "broke off"
@@ -257,7 +299,7 @@ class Connection:
         # no server writes lines of its own into the log, and no password is in it
         said = repr(_shown(cause, MAX_SHOWN))[:MAX_SHOWN]
         _LOG.info("the MCP server %s: %s: %s", self.name, type(cause).__name__, said)
-        self._why = self._why or _told(cause)
+        self._why = self._why or _told(cause, within_s=self._pace.list_s)
 
     def _note_timeout(self) -> None:
         self._timeouts += 1
@@ -275,10 +317,29 @@ class Connection:
             self._changed(self.name, standing)
 
 
+async def _any_of(*events: asyncio.Event, within_s: float) -> None:
+    """Wait until something has happened, or so long."""
+    woken = [asyncio.ensure_future(each.wait()) for each in events]
+    try:
+        await asyncio.wait(woken, timeout=within_s, return_when="FIRST_COMPLETED")
+    finally:
+        for each in woken:
+            each.cancel()
+
+
 def _shown(cause: BaseException, most: int) -> str:
     """What a failure says itself, without passwords: so many characters of the beginning."""
     shown: str = masked(str(cause)[:READ_OF_FAILURE])[:most]
     return shown
+
+
+def _is_over(cause: Exception) -> bool:
+    """Whether a connection that failed so is of no more use."""
+    return isinstance(cause, MCPError) and (_is_lost(cause) or _is_forgotten(cause))
+
+
+def _is_lost(cause: MCPError) -> bool:
+    return cause.code == types.CONNECTION_CLOSED and cause.message.startswith(_LOST)
 
 
 def _is_forgotten(cause: MCPError) -> bool:
@@ -289,11 +350,11 @@ def _is_unanswered(cause: MCPError) -> bool:
     return cause.message.startswith(_UNANSWERED.get(cause.code, ()))
 
 
-def _told(cause: BaseException) -> str:
+def _told(cause: BaseException, *, within_s: float) -> str:
     """A failure in our own words: what it says itself may be the server's text."""
     match cause:
         case TimeoutError():
-            return f"it did not answer within {CONNECT_S:g} seconds"
+            return f"it did not answer within {within_s:g} seconds"
         case FileNotFoundError():
             return f"there is no program {cause.filename!r}"
         case MCPError() if _is_forgotten(cause):

@@ -84,6 +84,7 @@ class Answer:
         self.delivered: bool | None = None
         # what an API keeps of it, so that it may be asked for again; None: it may not
         self.response: Json | None = None
+        self.follows = False  # a step of a response that was begun: the queue is never full for it
         self._engine, self._recorder, self._metrics = engine, recorder, metrics
         self._began_s = began_s
         self._streams: list[Stream] = []
@@ -98,7 +99,8 @@ class Answer:
         """
         try:
             for ask, number in self._choices:
-                self._streams.append(self._engine.submit(request_of(ask, number)))
+                request = replace(request_of(ask, number), follows=self.follows)
+                self._streams.append(self._engine.submit(request))
         except QueueFullError as cause:
             self._cancel()
             raise crowded() from cause
@@ -238,7 +240,7 @@ class Answer:
         id = f"{self._id_of(choice)}-failed"
         self._recorder.turn(id, ask, choice=number, reply=failed, delivered=False)
         try:
-            request = replace(request_of(ask, number), assign=serving)
+            request = replace(request_of(ask, number), assign=serving, follows=True)
             self._streams[choice] = self._engine.submit(request)
         except (QueueFullError, EngineStoppedError):
             return False
@@ -259,7 +261,7 @@ class Answer:
         said = [token.id for token in reply.tokens[: reply.kept]]
         request = request_of(ask, number, said=said, held=held)
         try:
-            again = replace(request, assign=lambda _: variant)
+            again = replace(request, assign=lambda _: variant, follows=True)
             self._streams[choice] = self._engine.submit(again)
         except (QueueFullError, EngineStoppedError) as cause:
             if reply.rest is None:

@@ -79,7 +79,8 @@ def shown(state: Json, name: str) -> VersionShown:
     """One version, by number, name, or how that begins. Raises: RefusedError, saying what to do."""
     _, serving = served(state)
     rows = section(state, "versions")
-    found = [row for row in rows if name.isdigit() and row["number"] == int(name)]
+    number = name.lstrip("0") or "0"  # compared as text: not all that is a digit is read as one
+    found = [row for row in rows if str(row["number"]) == number]
     found = found or [row for row in rows if row["version"].startswith(name)]
     if not found and name and serving["version"].startswith(name):
         return VersionShown(version=serving["version"], serving=True, known={})  # the base

@@ -78,7 +78,7 @@ class ScriptedEngine:
             raise refusal
         if not self.alive or self.drained_s is not None:
             raise EngineStoppedError("the engine takes no more requests")
-        if len(self._waiting) >= self._settings.max_queue:
+        if len(self._waiting) >= self._settings.max_queue and not request.follows:
             raise QueueFullError("enough requests wait already")
         stream = ScriptedStream(request, self.admit)
         chosen = self.choose(request)

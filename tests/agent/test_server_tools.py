@@ -704,6 +704,30 @@ async def test_nothing_is_called_for_a_request_that_cannot_wait(start_api: Start
     assert [each.status for each in await asyncio.gather(*beside)] == [200, 200]
 
 
+async def test_a_full_queue_ends_no_answer_whose_tools_were_called(start_api: StartApi) -> None:
+    """Who came meanwhile is before it; told to try again, a client would have them called again."""
+    box = Box({"weather": RAIN})
+    box.gate = asyncio.Event()
+    api = await start(
+        start_api, box, [calling()], ["⏸", "a"], ["b"], ["It rains."], max_batch=1, max_queue=1
+    )
+    asking = asyncio.create_task(api.chat("Weather?"))
+    while not box.called:
+        await asyncio.sleep(0.01)
+    beside = [asyncio.create_task(api.chat("Hi")) for _ in range(2)]
+    while len(api.engine.streams) < 3:
+        await asyncio.sleep(0.01)
+    assert (await api.chat("Hi")).status == 429
+    box.gate.set()
+    while len(api.engine.streams) < 4 and not asking.done():
+        await asyncio.sleep(0.01)
+    api.engine.streams[1].gate.set()
+    told = await (await asking).json()
+    assert told["choices"][0]["message"]["content"] == "It rains."
+    assert [each.status for each in await asyncio.gather(*beside)] == [200, 200]
+    assert len(box.called) == 1
+
+
 async def test_what_is_allowed_once_is_called_once(start_api: StartApi) -> None:
     """A request that came to nothing after its call gets the same result when it comes again."""
     api, box, allowed = await waiting_for_approval(start_api, ["It rains."])

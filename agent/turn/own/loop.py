@@ -198,6 +198,7 @@ class Loop:
         self._before, self._answer = _added(self._before, answer.usage), None
         answer.__exit__(None, None, None)
         following.id = self.id
+        following.follows = True  # refused, it would be asked for again, and the tools called again
         self._ask = following.ask
         following.__enter__()
         self._answer = following

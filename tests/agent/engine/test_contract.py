@@ -260,6 +260,17 @@ async def test_a_full_queue_is_said(bench: Bench) -> None:
     assert [(await rest_of(stream))[1] for stream in waiting] == [Finish("length")] * QUEUE
 
 
+async def test_what_follows_waits_in_a_full_queue(bench: Bench) -> None:
+    """More of an answer that was begun is not refused for others that came meanwhile."""
+    bench.pause()
+    waiting = [bench.engine.submit(asked()) for _ in range(QUEUE)]
+    waiting.append(bench.engine.submit(replace(asked(), follows=True)))
+    with pytest.raises(QueueFullError):
+        bench.engine.submit(asked())
+    bench.resume()
+    assert [(await rest_of(stream))[1] for stream in waiting] == [Finish("length")] * (QUEUE + 1)
+
+
 async def test_a_slow_reader_does_not_hold_the_others(bench: Bench) -> None:
     """A stream that nobody reads is made to its end while another is read."""
     unread = bench.engine.submit(asked(max_tokens=30))

@@ -4,8 +4,9 @@ import asyncio
 import gzip
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from aiohttp import web
 
 pytest.importorskip("mcp", reason="mcp is not installed: pip install -e '.[mcp]'")
 
-from agent.mcp.connection import Connection, Standing
+from agent.mcp.connection import Connection, Pace, Standing
+from agent.mcp.http import READ_S
 from agent.mcp.settings import ToolServer
 from tests.agent.mcp.test_servers import call, opened, until
 
@@ -128,6 +130,13 @@ ODD: dict[str, tuple[Act, set[str]]] = {
         ),
         {"failed"},
     ),
+    "a failure without a session": (
+        says(
+            '{"jsonrpc": "2.0", "id": {id}, "error": {"code": -32602, "message": "no such file"}}',
+            status=404,
+        ),
+        {"failed"},
+    ),
     "swells": (swells, {"broken"}),
     "too long": (says(LONG), {"huge"}),
     "a stream of too long": (streams(LONG), {"huge"}),
@@ -138,18 +147,26 @@ ODD: dict[str, tuple[Act, set[str]]] = {
 
 @asynccontextmanager
 async def serving(
-    odd: Act, *, times: int = 1, greets: Act | None = None, session: str = ""
+    odd: Act,
+    *,
+    times: int = 1,
+    greets: Act | None = None,
+    session: str = "",
+    others: Mapping[str, Act] = MappingProxyType({}),
 ) -> AsyncIterator[str]:
     """A server whose first calls are answered oddly, and all later ones well; gives its address.
 
     greets: answers whoever connects; None: as it should be
     session: the name of one, which it gives to whoever connects; empty: none
+    others: answer other methods than calls; DELETE ends a session
     """
     acts = [odd] * times
     headers = {"Mcp-Session-Id": session} if session else {}
 
     async def post(request: web.Request) -> web.StreamResponse:
         asked: Json = await request.json()
+        if (other := others.get(asked.get("method", ""))) is not None:
+            return await other(request, asked)
         match asked.get("method"):
             case "initialize" if greets is not None:
                 return await greets(request, asked)
@@ -166,8 +183,12 @@ async def serving(
         error = {"code": -32601, "message": "no such method"}
         return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "error": error})
 
+    async def delete(request: web.Request) -> web.StreamResponse:
+        return await others["DELETE"](request, {}) if "DELETE" in others else web.Response()
+
     app = web.Application()
     app.router.add_post("/mcp", post)
+    app.router.add_delete("/mcp", delete)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -194,6 +215,24 @@ async def test_any_answer_ends_a_call_and_the_next_is_made(kind: str) -> None:
             assert told.text == "well"
 
 
+async def test_many_calls_at_once_are_all_made() -> None:
+    """However many wait for their answers: none waits for the connection of another."""
+    many, here, go_on = 110, list[Json](), asyncio.Event()
+
+    async def waits(_request: web.Request, asked: Json) -> web.StreamResponse:
+        here.append(asked)
+        await go_on.wait()
+        return web.json_response(answered(asked, spoken("well")))
+
+    async with serving(waits, times=many) as url:
+        with opened(odd=ToolServer(url=url, allow=("act",))) as box:
+            await until(box.offered)
+            calling = [asyncio.create_task(call(box, "act")) for _ in range(many)]
+            await until(lambda: len(here) == many or any(each.done() for each in calling))
+            go_on.set()
+            assert {(await each).text for each in calling} == {"well"}
+
+
 async def test_messages_without_end_end_the_connection() -> None:
     """As those of a program do; why is told."""
     async with serving(floods) as url:
@@ -204,14 +243,29 @@ async def test_messages_without_end_end_the_connection() -> None:
             assert "messages a second" in box.status()["odd"]["why"]
 
 
-async def test_a_session_that_is_forgotten_is_begun_again_at_once() -> None:
+FORGETS = {
+    "empty": says("", status=404),
+    "in words": says("session not found", kind="text/plain", status=404),
+    "the Python SDK": says(
+        '{"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "Session not found"}}',
+        status=404,
+    ),
+    "the TypeScript SDK": says(
+        '{"jsonrpc": "2.0", "error": {"code": -32001, "message": "Session not found"}, "id": null}',
+        status=404,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", FORGETS)
+async def test_a_session_that_is_forgotten_is_begun_again_at_once(how: str) -> None:
     """The first time; a server that goes on forgetting is left alone like any that breaks."""
     waits, states = list[float](), list[str]()
 
     async def wait(seconds: float) -> None:
         waits.append(seconds)
 
-    async with serving(says("", status=404), times=2, session="s") as url:
+    async with serving(FORGETS[how], times=2, session="s") as url:
         server = ToolServer(url=url, allow=("act",))
         connection = Connection(
             "odd",
@@ -231,6 +285,79 @@ async def test_a_session_that_is_forgotten_is_begun_again_at_once() -> None:
         connection.stopping = True
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_server_that_takes_no_notice_holds_nobody_up() -> None:
+    """That a call was given up is told, and not waited for: others are answered meanwhile."""
+    deaf = {"notifications/cancelled": hangs}
+    async with serving(hangs, session="s", others=deaf) as url:
+        with opened(odd=ToolServer(url=url, allow=("act",))) as box:
+            await until(box.offered)
+            assert (await call(box, "act", 0.2)).outcome == "timeout"
+            began_s = time.monotonic()
+            assert (await call(box, "act")).text == "well"
+            assert time.monotonic() - began_s < READ_S / 10
+            assert box.status()["odd"]["calls"]["act"] == {"timeout": 1, "ok": 1}
+
+
+@pytest.mark.parametrize("how", ["one thing at a time", "a gateway's page"])
+async def test_tools_that_cannot_be_listed_end_no_call(how: str) -> None:
+    """One that is busy with a call, or fails once: the call has a limit of its own."""
+    failed, standings, calls = asyncio.Event(), list[str](), asyncio.Lock()
+    pace = Pace(list_s=2.0, refresh_s=0.1, pause_s=0.0)
+
+    async def act(_request: web.Request, asked: Json) -> web.StreamResponse:
+        async with calls:
+            await failed.wait()
+        return web.json_response(answered(asked, spoken("well")))
+
+    async def lists(_request: web.Request, asked: Json) -> web.StreamResponse:
+        if calls.locked():
+            page = how == "a gateway's page"
+            asyncio.get_running_loop().call_later(0.3 + (not page) * pace.list_s, failed.set)
+            if page:
+                return web.Response(text="<html>oh</html>", status=502)
+            async with calls:
+                pass
+        return web.json_response(answered(asked, {"tools": [TOOL]}))
+
+    async with serving(act, others={"tools/list": lists}) as url:
+        connection = Connection(
+            "odd",
+            ToolServer(url=url, allow=("act",)),
+            most_bytes=1000,
+            changed=lambda _, standing: standings.append(standing.state),
+            pace=pace,
+        )
+        running = asyncio.create_task(connection.run())
+        await until(lambda: connection.tools)
+        told = await connection.call("act", "{}", within_s=30)
+        connection.stopping = True
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert (told.text, standings) == ("well", ["up"])
+
+
+async def test_nothing_is_offered_of_a_server_that_is_left() -> None:
+    """One that hangs is away at once, also while the end of its session is not taken."""
+    ended = asyncio.Event()
+
+    async def ends(request: web.Request, asked: Json) -> web.StreamResponse:
+        ended.set()
+        return await hangs(request, asked)
+
+    async with serving(hangs, times=2, session="s", others={"DELETE": ends}) as url:
+        with opened(odd=ToolServer(url=url, allow=("act",), timeout_s=0.2)) as box:
+            await until(box.offered)
+            for _ in range(2):
+                assert (await call(box, "act")).outcome == "timeout"
+            await ended.wait()
+            standing = box.status()["odd"]
+            assert (standing["state"], standing["why"]) == ("away", "it hangs")
+            assert standing["tools"] == []
+            async with asyncio.timeout(READ_S / 10):
+                await until(box.offered)
+            assert (await call(box, "act")).text == "well"
 
 
 async def test_what_is_wrong_is_told_in_our_own_words(caplog: pytest.LogCaptureFixture) -> None:

@@ -140,6 +140,17 @@ async def test_a_wicked_server_is_borne(kind: str, outcomes: set[str]) -> None:
         await until(lambda: box.status()["wicked"]["state"] == "up")
 
 
+async def test_tools_that_never_rest_are_listed_now_and_then() -> None:
+    """Once a second of a server that says of each listing that there is a newer one."""
+    with opened(wicked=program("wicked", "restless", allow=("act",))) as box:
+        await until(box.offered)
+        first, began_s = int((await call(box, "act")).text), time.monotonic()
+        while (last := int((await call(box, "act")).text)) < first + 2:
+            await asyncio.sleep(0.05)
+        assert last - first < time.monotonic() - began_s + 2
+        assert time.monotonic() - began_s > 0.9
+
+
 @pytest.mark.parametrize("kind", ["half", "bytes"])
 async def test_what_is_no_character_is_read_as_a_mark(kind: str) -> None:
     """Half of a pair, which programs write that cut a text within one, or bytes of no UTF-8."""

@@ -14,9 +14,11 @@ def say(body: Any) -> None:
     sys.stdout.flush()
 
 
-def called(kind: str, number: Any) -> None:
-    """Do the wrong thing."""
+def called(kind: str, number: Any, lists: int) -> None:
+    """Do the wrong thing. lists: how often the tools were asked for"""
     match kind:
+        case "restless":
+            say({"id": number, "result": {"content": [{"type": "text", "text": str(lists)}]}})
         case "hang":
             time.sleep(3600)
         case "crash":
@@ -61,6 +63,7 @@ def main(kind: str, started: str | None = None) -> None:
     if started is not None:
         with Path(started).open("a") as file:
             print(os.getpid(), file=file)
+    lists = 0
     for line in sys.stdin:
         asked = json.loads(line)
         number, method = asked.get("id"), asked.get("method")
@@ -71,10 +74,13 @@ def main(kind: str, started: str | None = None) -> None:
             result = {"protocolVersion": version, "capabilities": able, "serverInfo": info}
             say({"id": number, "result": result})
         elif method == "tools/list":
+            if kind == "restless":
+                lists += 1
+                say({"method": "notifications/tools/list_changed"})
             tools = [{"name": "act", "inputSchema": {"type": "object"}}]
             say({"id": number, "result": {"tools": tools}})
         elif method == "tools/call":
-            called(kind, number)
+            called(kind, number, lists)
         elif number is not None:
             say({"id": number, "error": {"code": -32601, "message": "no such method"}})
 

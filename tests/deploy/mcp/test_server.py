@@ -169,6 +169,15 @@ async def test_versions_and_one_of_them_are_shown(behind: Behind) -> None:
         assert "the tool versions lists them" in await failure(client, "version", name="nothing")
 
 
+async def test_any_digits_name_a_version_or_none(behind: Behind) -> None:
+    """Such that are no number, or more than are read as one, are told what to do like any text."""
+    async with client_of(behind) as client:
+        assert (await told(client, "version", name="0003"))["known"]["number"] == 3
+        for name in ("²", "1" * 5000):
+            why = await failure(client, "version", name=name)
+            assert "the tool versions lists them" in why
+
+
 async def test_the_rollout_says_what_is_possible(behind: Behind) -> None:
     """What is on trial, its share, and the verbs that are valid now."""
     async with client_of(behind) as client:
