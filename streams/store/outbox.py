@@ -27,6 +27,8 @@ BATCH = 256
 # What only tells; a recipe or a change of a line that went missing would part those who follow it.
 _TELLING: Final[frozenset[Topic]] = frozenset({"judgements", dead_letters.TOPIC})
 
+_Append = Callable[[Sequence[Outgoing]], None]
+
 
 def put(session: Session, topic: Topic, key: str, record: Record, *, line: str) -> None:
     """Send a record to the log when, and only when, this transaction commits.
@@ -64,6 +66,12 @@ def publish(
         RecordTooLargeError when what others follow is too large (what stands before it may be in
         the log, and still waits), and what `prove` raises
     """
+
+    def append(records: Sequence[Outgoing]) -> None:
+        with store.transaction() as session:
+            prove(session)
+        log.append(records)
+
     published = 0
     while True:
         with store.reading() as session:
@@ -75,9 +83,7 @@ def publish(
             Outgoing(topic=row.topic, key=row.key, id=row.id, value=row.value)  # type: ignore[arg-type]
             for row in rows
         ]
-        with store.transaction() as session:
-            prove(session)
-        _append(log, sent, max_record_bytes)
+        _append(append, sent, max_record_bytes)
         for record in sent:
             told(record)
         with store.transaction() as session:
@@ -88,22 +94,22 @@ def publish(
             return published
 
 
-def _append(log: Log, records: Sequence[Outgoing], max_bytes: int) -> None:
+def _append(append: _Append, records: Sequence[Outgoing], max_bytes: int) -> None:
     try:
-        log.append(records)
+        append(records)
     except RecordTooLargeError:
         if any(len(each.value) > max_bytes and each.topic not in _TELLING for each in records):
             raise
         for each in records:  # a broker does not say which it refuses, and took some, it may be
-            _append_one(log, each, max_bytes)
+            _append_one(append, each, max_bytes)
 
 
-def _append_one(log: Log, record: Outgoing, max_bytes: int) -> None:
+def _append_one(append: _Append, record: Outgoing, max_bytes: int) -> None:
     """Append a record, or its dead letter; by its length it may be one that only brokers refuse."""
     try:
-        log.append([record])
+        append([record])
     except RecordTooLargeError as cause:
         if record.topic not in _TELLING:
             raise
         now_ms, why = int(time.time() * 1000), str(cause)
-        dead_letters.append_fitting(log.append, record, why, max_bytes=max_bytes, now_ms=now_ms)
+        dead_letters.append_fitting(append, record, why, max_bytes=max_bytes, now_ms=now_ms)

@@ -205,6 +205,25 @@ def test_what_only_the_broker_refuses_holds_up_nothing(store: Store, tmp_path: P
     log.close()
 
 
+def test_a_holder_that_is_replaced_while_a_broker_refuses_appends_no_more(
+    store: Store, tmp_path: Path
+) -> None:
+    """One append at a time may take long; what is behind it is the successor's to say."""
+    log = SqliteLog(tmp_path / "log.db", max_record_bytes=2**12)
+    with store.transaction() as session:
+        outbox.put(session, "judgements", "s", judgement(0, evidence="x" * 2**13), line="main")
+        outbox.put(session, "recipes", "main", record(1), line="main")
+
+    def lost_with_the_first(_: object) -> None:
+        if dead_letters.read_all(log):
+            raise LeaseLostError("another holds it")
+
+    with pytest.raises(LeaseLostError):
+        outbox.publish(store, log, "main", prove=lost_with_the_first, max_record_bytes=2**20)
+    assert published(log) == []
+    log.close()
+
+
 def test_a_recipe_that_only_the_broker_refuses_is_said(store: Store, tmp_path: Path) -> None:
     """It waits until the topics take more, with all that is behind it."""
     path, large = tmp_path / "log.db", Mask(base="b" * 2**13, neurons={}, groups={})
