@@ -11,7 +11,7 @@ from sqlmodel import Session
 from learner.batch import window
 from learner.batch.plan import next_plan, unfinished
 from learner.batch.when import mode
-from learner.batch.when.mode import Orders
+from learner.batch.when.mode import ORDER, Orders
 from learner.batch.when.quiet import Quiet
 from learner.batch.when.rests import Rests
 from learner.guards import collapse, drift
@@ -62,7 +62,7 @@ class Planner:
             self._wait(found)
             return None
         if order is not None:
-            found.horizon |= {"order": order.id}
+            found.horizon |= {ORDER: order.id}
         with self._writing() as session:
             session.add(found)
             self._rests.keep(session)

@@ -10,6 +10,7 @@ started before its clock was right.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlmodel import Session, select
 
@@ -18,6 +19,9 @@ from streams.errors import RecordError
 from streams.log.contract import Entry, Log, records_now
 from streams.records import LearnOrder, Record, decode
 from streams.store.tables import GenerationRow
+
+# The key of a generation's horizon for the order that it fulfils, or puts an end to.
+ORDER: Final = "order"
 
 
 class Orders:
@@ -47,8 +51,8 @@ class Orders:
         )
         for number, horizon in session.exec(since):
             self._looked_at = max(self._looked_at, number)
-            if "order" in horizon:
-                self._fulfilled.add(horizon["order"])
+            if ORDER in horizon:
+                self._fulfilled.add(horizon[ORDER])
         return None if self._newest.id in self._fulfilled else self._newest
 
     def _take(self, records: Iterable[Record]) -> None:
