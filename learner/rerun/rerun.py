@@ -31,7 +31,7 @@ from sqlmodel import Session, select
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
 from learner.assembly import assemble
-from learner.batch.plan import OWN_GOLD, RENEWS, SEATS
+from learner.batch.plan import FIRST_TURNS, OWN_GOLD, RENEWS, SEATS
 from learner.batch.window import UNTRIED
 from learner.loop import Learner
 from learner.parts import Parts
@@ -122,7 +122,7 @@ class _Run:
         self._notes = list(history.notes)
         self._settings: LearnerSettings | None = None
         # whether the build of the plan in hand did so
-        ways = ("renews", "seats", "own_gold")
+        ways = ("renews", "seats", "own_gold", "first_turns")
         self._ways: dict[str, Any] = dict.fromkeys(ways, not history.plans)
         self._untried = False  # whether the plan in hand was given up before it was tried
         self._learner: Learner | None = None
@@ -135,6 +135,7 @@ class _Run:
             renews=RENEWS in plan.horizon,
             seats=SEATS in plan.horizon,
             own_gold=OWN_GOLD in plan.horizon,
+            first_turns=FIRST_TURNS in plan.horizon,
         )
         self._rest(settings, before=plan.number)
         self._now_ms = plan.planned_ms

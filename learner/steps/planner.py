@@ -54,7 +54,7 @@ class Planner:
             found = corrective or next_plan(
                 session, line, settings, base=base, now_ms=now_ms, obstacle=obstacle,
                 renews=self._parts.renews, seats=self._parts.seats,
-                own_gold=self._parts.own_gold,
+                own_gold=self._parts.own_gold, first_turns=self._parts.first_turns,
             )  # fmt: skip
             if isinstance(found, PlannerRow) and obstacle is None:
                 self._rests.see(session, line, now_ms=now_ms)
