@@ -58,7 +58,7 @@ class Learner:
         self._trials = Trials(parts.rollout, clock=parts.clock, reader=reader)
         self._entered = 0  # the seq of the last entry that was offered
         self._closer = Closer()
-        self._guard = Guard(parts.settings, parts.rollout)
+        self._guard = Guard(parts.settings, parts.rollout, self._planner.orders)
         self._lessons = Lessons(parts.settings, parts.rollout)
         self._tidy = Tidy(
             parts.settings.line, parts.retention, clock=parts.clock, writing=self._writing

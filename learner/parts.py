@@ -47,5 +47,6 @@ class Parts:
     renews: bool = True  # whether a used turn that is judged otherwise is fresh again
     seats: bool = True  # whether the turn that a generation waits for has a place in it
     own_gold: bool = True  # whether each person's gold items are counted by themselves
+    first_turns: bool = True  # whether people's days are counted from their first turn of all
     # what a plan came to, where that is known already (learner.rerun.rerun)
     recall: Callable[[GenerationRow, Serving], Outcome | None] = lambda _, __: None

@@ -32,6 +32,10 @@ RENEWS: Final = "renews"
 SEATS: Final = "seats"
 # The key that says that it counted each person's record of what is known by itself.
 OWN_GOLD: Final = "own_gold"
+# The key that says that it counted people's days from their first turn, however long ago.
+FIRST_TURNS: Final = "first_turns"
+# What this build does, and says so.
+_WAYS: Final = (RESTS, RENEWS, SEATS, OWN_GOLD, FIRST_TURNS)
 # The key for the mean of what no one outside the model said of the batch; null: nothing was said.
 REWARDS: Final = "rewards"
 MOST: Final = 4  # one turn each: more would cost what a generation does
@@ -67,6 +71,7 @@ def next_plan(
     renews: bool = True,
     seats: bool = True,
     own_gold: bool = True,
+    first_turns: bool = True,
 ) -> GenerationRow | PlannerRow:
     """Plan the generation that is due now, or say what is waited for; the caller keeps the row.
 
@@ -75,9 +80,11 @@ def next_plan(
     renews: False to plan as builds did to which a used turn was never fresh again
     seats: False to plan as builds did that kept no place for the turn that a generation waits for
     own_gold: False to plan as builds did to which everybody's gold items were one list
+    first_turns: False to plan as builds did to which whoever was away was new again
     """
     turns = _turns(session, line, settings, base, now_ms, renews) if obstacle is None else []
-    known = _crowd(session, line.name, settings, turns, now_ms, own_gold) if turns else NOBODY
+    ways = {"own_gold": own_gold, "first_turns": first_turns}
+    known = _crowd(session, line.name, settings, turns, now_ms, **ways) if turns else NOBODY
     conditions = conditions_of(settings, known)
     chosen = choose.choose(turns, conditions, now_ms=now_ms, seats=seats)
     if chosen:
@@ -132,16 +139,14 @@ def _crowd(
     settings: LearnerSettings,
     turns: Sequence[JudgedTurn],
     now_ms: int,
-    own_gold: bool,
+    **ways: bool,
 ) -> crowd.Crowd:
     """Read the people who may be heard; all of them are counted only where a statement waits."""
     names = {turn.principal for turn in turns}.union(*(turn.backing for turn in turns))
     asked = settings.wish_quorum and settings.quorum == 0 and settings.claim_share > 0
     claims = asked and not all(manner.is_manner(turn.verdict.hint) for turn in turns)
     gold = settings.gold_items and settings.principal_cap == 0 and bool(settings.verifiers)
-    return people.crowd_of(
-        session, line, names, now_ms=now_ms, everybody=claims, gold=gold, own_gold=own_gold
-    )
+    return people.crowd_of(session, line, names, now_ms=now_ms, everybody=claims, gold=gold, **ways)
 
 
 def _quorum(settings: LearnerSettings, active: int) -> int:
@@ -195,7 +200,7 @@ def next_row(
         key=generation_key(settings.seed, line.name, number, line.version),
         state=PLANNED,
         turn_ids=[],
-        horizon=horizon(session, line) | {RESTS: True, RENEWS: True, SEATS: True, OWN_GOLD: True},
+        horizon=horizon(session, line) | dict.fromkeys(_WAYS, True),
         settings=settings.model_dump(mode="json"),
         planned_ms=now_ms,
     )

@@ -5,7 +5,7 @@ else falls. So over the newest versions that learned from such rewards the rewar
 what no judge of turns gives: the gate's canaries, aboutness and variety of replies, their length
 and entropy. Rewards up and one of these down from the first half to the second means collapse:
 the line goes back to where these versions began, and nothing is learned before an operator orders
-it (`quickset learn`).
+it (`quickset learn`). What was ordered before, and waits, is no word on the stop: it ends with it.
 
 Pure but for what `seen` reads.
 """
@@ -18,6 +18,7 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from learner.batch.plan import REWARDS, next_row, unfinished
+from learner.batch.when.mode import ORDER, Orders
 from learner.judges.rows import intrinsic
 from learner.rollout import claims
 from learner.settings import LearnerSettings
@@ -186,9 +187,9 @@ def _was_told(session: Session, line: Line) -> bool:
 class Guard:
     """Looks at each version of a line once, while it is at rest. Not shared between threads."""
 
-    def __init__(self, settings: LearnerSettings, rollout: RolloutSettings) -> None:
-        """Look at nothing yet."""
-        self._settings, self._rollout = settings, rollout
+    def __init__(self, settings: LearnerSettings, rollout: RolloutSettings, orders: Orders) -> None:
+        """Look at nothing yet. orders: of the line; one that is open at a stop ends there."""
+        self._settings, self._rollout, self._orders = settings, rollout, orders
         self._looked = ""
 
     def look(self, store: Store, writing: Writing, line: Line, *, now_ms: int) -> str | None:
@@ -202,10 +203,13 @@ class Guard:
             if unfinished(session, line.name) or claims.awaited(session, line.name) > line.seq:
                 return None
             found = guard(session, line, self._settings, self._rollout, now_ms=now_ms)
+            order = self._orders.open(session)
         if found is None:
             self._looked = line.version
             return None
         row, change = found
+        if order is not None:
+            row.horizon |= {ORDER: order.id}
         with writing() as session:
             session.add(row)
             if change is not None:

@@ -31,7 +31,7 @@ from sqlmodel import Session, select
 
 from kernels.contract import Backend
 from learner.assembly import assemble
-from learner.batch.plan import OWN_GOLD, RENEWS, SEATS
+from learner.batch.plan import FIRST_TURNS, OWN_GOLD, RENEWS, SEATS
 from learner.batch.window import UNTRIED
 from learner.forget.plans import DELETED
 from learner.loop import Learner
@@ -124,7 +124,7 @@ class _Run:
         self._notes = list(history.notes)
         self._settings: LearnerSettings | None = None
         # whether the build of the plan in hand did so
-        ways = ("renews", "seats", "own_gold")
+        ways = ("renews", "seats", "own_gold", "first_turns")
         self._ways: dict[str, Any] = dict.fromkeys(ways, not history.plans)
         self._plan: GenerationRow | None = None  # of the first run, while it is repeated
         self._learner: Learner | None = None
@@ -137,6 +137,7 @@ class _Run:
             renews=RENEWS in plan.horizon,
             seats=SEATS in plan.horizon,
             own_gold=OWN_GOLD in plan.horizon,
+            first_turns=FIRST_TURNS in plan.horizon,
         )
         self._rest(settings, before=plan.number)
         self._now_ms = plan.planned_ms

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from learner.batch import window
 from learner.batch.plan import next_plan, unfinished
 from learner.batch.when import mode
-from learner.batch.when.mode import Orders
+from learner.batch.when.mode import ORDER, Orders
 from learner.batch.when.quiet import Quiet
 from learner.batch.when.rests import Rests
 from learner.guards import collapse, drift
@@ -54,7 +54,7 @@ class Planner:
             found = corrective or next_plan(
                 session, line, settings, base=base, now_ms=now_ms, obstacle=obstacle,
                 renews=self._parts.renews, seats=self._parts.seats,
-                own_gold=self._parts.own_gold,
+                own_gold=self._parts.own_gold, first_turns=self._parts.first_turns,
             )  # fmt: skip
             if isinstance(found, PlannerRow) and obstacle is None:
                 self._rests.see(session, line, now_ms=now_ms)
@@ -62,7 +62,7 @@ class Planner:
             self._wait(found)
             return None
         if order is not None:
-            found.horizon |= {"order": order.id}
+            found.horizon |= {ORDER: order.id}
         with self._writing() as session:
             session.add(found)
             self._rests.keep(session)

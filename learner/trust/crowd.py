@@ -43,7 +43,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-# What is looked back at, for age and for who is active.
+# What is looked back at, for who is active; nobody counts as older than that.
 LOOK_BACK_DAYS: Final = 30
 # More active principals than this change nothing.
 ENOUGH: Final = 9

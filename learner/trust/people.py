@@ -1,12 +1,17 @@
 """Reads the people of a line from the store: how many are active, and since when each is here.
 
+A person is here since its first turn that the store has: who was away for longer than people are
+looked back at is no newcomer for that.
+
 What counts is the rows that the log had brought by then and the moment of planning, so that a line
 that is run again plans alike.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+from sqlalchemy import exists
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select
 
 from learner.trust.crowd import ENOUGH, LOOK_BACK_DAYS, Crowd, standing_of
@@ -26,6 +31,7 @@ def crowd_of(
     everybody: bool = False,
     gold: bool = False,
     own_gold: bool = True,
+    first_turns: bool = True,
 ) -> Crowd:
     """Read the crowd of a line.
 
@@ -33,31 +39,22 @@ def crowd_of(
     everybody: count all others who count in full as well, where there are many; that reads more
     gold: read how often they were right where that is known; that reads more, too
     own_gold: False to read it as builds did that looked at the newest of all people together
+    first_turns: False to read it as builds did to which whoever was away was new again
     """
-    first = (
-        select(TurnRow.created_ms)
-        .where(*_lately(line, now_ms))
-        .order_by(col(TurnRow.created_ms))
-        .limit(1)
-    )
-    oldest_ms = session.exec(first).first()
-    oldest_days = _days(oldest_ms, now_ms) if oldest_ms is not None else 0.0
+    oldest_days = _oldest_days(session, line, now_ms, first_turns=first_turns)
     active = num_active(session, line, now_ms=now_ms)
     many = everybody and active >= ENOUGH
-    seen = (
-        select(TurnRow.principal, func.min(TurnRow.created_ms))
-        .where(TurnRow.line == line, col(TurnRow.principal).in_(set(principals)))
-        .where(col(TurnRow.created_ms) >= since_ms(now_ms))
-        .group_by(TurnRow.principal)
-    )
+    heard = TurnRow.line == line, col(TurnRow.principal).in_(set(principals))
+    seen = _firsts(line, (*heard, col(TurnRow.created_ms) >= since_ms(now_ms)), first_turns)
     days = {name: _days(first_ms, now_ms) for name, first_ms in session.exec(seen)}
+    settled = _firsts(line, _lately(line, now_ms), first_turns)
     since = since_ms(now_ms)
     records = records_of(session, line, principals, since_ms=since, own=own_gold) if gold else {}
     return Crowd(
         active=active,
         days={name: days.get(name, float(LOOK_BACK_DAYS)) for name in sorted(set(principals))},
         oldest_days=oldest_days,
-        settled=_num_settled(session, line, oldest_days, now_ms) if many else 0,
+        settled=_num_settled(session, settled, oldest_days, now_ms) if many else 0,
         records=records,
     )
 
@@ -68,11 +65,48 @@ def num_active(session: Session, line: str, *, now_ms: int) -> int:
     return len(session.exec(names).all())
 
 
-def _num_settled(session: Session, line: str, oldest_days: float, now_ms: int) -> int:
-    """Count the principals with judged turns of late who count in full beside the oldest."""
-    first = func.min(TurnRow.created_ms)
-    firsts = session.exec(select(first).where(*_lately(line, now_ms)).group_by(TurnRow.principal))
-    return sum(standing_of(_days(ms, now_ms), oldest_days) >= 1 for ms in firsts)
+def _num_settled(session: Session, firsts: Any, oldest_days: float, now_ms: int) -> int:
+    """Count the principals who count in full beside the oldest."""
+    return sum(
+        standing_of(_days(first_ms, now_ms), oldest_days) >= 1
+        for _, first_ms in session.exec(firsts)
+    )
+
+
+def _oldest_days(session: Session, line: str, now_ms: int, *, first_turns: bool) -> float:
+    """Return since when the oldest of the active is here, as far as people are looked back at."""
+    lately = _lately(line, now_ms)
+    first = select(TurnRow.created_ms).where(*lately).order_by(col(TurnRow.created_ms)).limit(1)
+    first_ms = session.exec(first).first()
+    if first_ms is None:
+        return 0.0
+    earlier = aliased(TurnRow)
+    before = exists().where(
+        *_own(earlier, line, TurnRow), col(earlier.created_ms) < since_ms(now_ms)
+    )
+    returned = select(TurnRow.principal).where(*lately, before).limit(1)
+    if first_turns and session.exec(returned).first() is not None:
+        return float(LOOK_BACK_DAYS)
+    return _days(first_ms, now_ms)
+
+
+def _firsts(line: str, spoke: Sequence[Any], first_turns: bool) -> Any:
+    """Select the principals of some turns, and when the first turn of each was.
+
+    first_turns: False: the first of those turns
+    """
+    if not first_turns:
+        first_ms = func.min(TurnRow.created_ms)
+        return select(TurnRow.principal, first_ms).where(*spoke).group_by(col(TurnRow.principal))
+    people = select(TurnRow.principal).where(*spoke).distinct().subquery()
+    earlier = aliased(TurnRow)
+    # one step into an index each, however much they have said
+    first = select(func.min(earlier.created_ms)).where(*_own(earlier, line, people.c))
+    return select(people.c.principal, first.scalar_subquery())
+
+
+def _own(turn: Any, line: str, person: Any) -> tuple[Any, ...]:
+    return turn.line == line, turn.principal == person.principal
 
 
 def since_ms(now_ms: int) -> int:

@@ -2,7 +2,8 @@
 
 The mode is a setting (`learner.mode`). An order (`quickset learn`) lets one generation be planned
 at once, in every mode, as soon as there is something to learn from; it is a record of the log, and
-the generation that fulfils it says so, so that a restart neither loses nor repeats it.
+the generation that fulfils it says so, so that a restart neither loses nor repeats it. One that was
+given up untried, as its parent had been taken back, fulfils nothing.
 
 Times of the day are this process's local ones, by the clock as it is set now: a machine may have
 started before its clock was right.
@@ -10,14 +11,20 @@ started before its clock was right.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
+from learner.batch.window import UNTRIED
 from learner.settings import LearnerSettings, minutes
 from streams.errors import RecordError
 from streams.log.contract import Entry, Log, records_now
 from streams.records import LearnOrder, Record, decode
+from streams.store.states import PLANNED
 from streams.store.tables import GenerationRow
+
+# The key of a generation's horizon for the order that it fulfils, or puts an end to.
+ORDER: Final = "order"
 
 
 class Orders:
@@ -42,14 +49,18 @@ class Orders:
         """Return the newest order, unless a generation, however old, has fulfilled it."""
         if self._newest is None or self._newest.id in self._fulfilled:
             return None
-        since = select(GenerationRow.number, GenerationRow.horizon).where(
+        since = select(GenerationRow.number, GenerationRow.state, GenerationRow.horizon).where(
             GenerationRow.line == self._line, GenerationRow.number > self._looked_at
         )
-        for number, horizon in session.exec(since):
-            self._looked_at = max(self._looked_at, number)
-            if "order" in horizon:
-                self._fulfilled.add(horizon["order"])
-        return None if self._newest.id in self._fulfilled else self._newest
+        taken: set[str] = set()
+        for number, state, horizon in session.exec(since.order_by(col(GenerationRow.number))):
+            if ORDER in horizon and UNTRIED not in horizon:
+                taken.add(horizon[ORDER])
+            if state == PLANNED:  # whether it is tried shows at its end
+                break
+            self._looked_at = number
+            self._fulfilled |= taken
+        return None if self._newest.id in self._fulfilled | taken else self._newest
 
     def _take(self, records: Iterable[Record]) -> None:
         for record in records:

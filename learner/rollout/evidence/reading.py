@@ -7,9 +7,9 @@
   does: replies of that one that were judged good, and rewrites that were accepted. It needs no
   reply of the candidate at all.
 
-Both in nats a token. Only the first turns of each principal are read, as no more make a voice, and
-a few at a time, at the learner's own pace; what was read is remembered until the trial ends. After
-a restart it is read again.
+Both in nats a token. Only the first turns of each principal that will count are read, as no more
+make a voice (evidence.first), and a few at a time, at the learner's own pace; what was read is
+remembered until the trial ends. After a restart it is read again.
 
 Knows nothing of what is decided.
 """
@@ -17,7 +17,7 @@ Knows nothing of what is decided.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlmodel import Session, col, func, or_, select
+from sqlmodel import Session, col, select
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
@@ -25,12 +25,13 @@ from learner.judges.judge import combine
 from learner.judges.rows import judgements_of
 from learner.population.members import Passage
 from learner.population.scoring import logprobs
+from learner.rollout.evidence.first import First
 from learner.serving import Serving
 from streams.line import ledger
 from streams.line.line import Line
 from streams.records import Message
 from streams.settings import RolloutSettings
-from streams.store.states import CUT, JUDGED, SPEAKING, UNSEEN, UNTRAINED
+from streams.store.states import JUDGED
 from streams.store.tables import RolloutRow, TurnRow
 
 # Turns in one go: some seconds of a small model on one slow core.
@@ -60,6 +61,7 @@ class Reader:
         self._backend, self._pause = backend, pause
         self._found: dict[str, Mapping[str, float]] = {}
         self._judged: set[str] = set()  # turns that had been judged when they were read
+        self._first = First()
         self._trial = ""  # id of the change that began it
         self._candidate: Decoder | None = None
         self._others: list[Tokens] | None = None
@@ -94,7 +96,7 @@ class Reader:
         return len(rows)
 
     def _let_go(self) -> None:
-        self._trial, self._candidate, self._found = "", None, {}
+        self._trial, self._candidate, self._found, self._first = "", None, {}, First()
         self._judged.clear()
 
     def _began(self, session: Session, line: Line) -> RolloutRow | None:
@@ -109,35 +111,14 @@ class Reader:
         return session.exec(query.order_by(col(RolloutRow.seq).desc())).first()
 
     def _due(self, session: Session, line: Line, since_ms: int) -> list[TurnRow]:
-        """Return the next turns to read: the first of each principal on each version."""
+        """Return the next turns to read: the first that count of each principal."""
         due: list[str] = []
-        for id, state in session.exec(self._first(line, since_ms)):
-            again = state == JUDGED and id not in self._judged
-            if id not in self._found or again:
-                due.append(id)
+        for turn in self._first.of(session, line, since_ms, size=self._settings.voice_turns):
+            again = turn.state == JUDGED and turn.id not in self._judged
+            if turn.id not in self._found or again:
+                due.append(turn.id)
         found = [session.get(TurnRow, id) for id in due[:AT_ONCE]]
         return [row for row in found if row is not None and row.record]
-
-    def _first(self, line: Line, since_ms: int) -> Any:
-        """Select the turns that make a voice: no principal's many turns stand before another's."""
-        versions = (line.version, line.trial.version if line.trial else "")
-        each = (TurnRow.principal, TurnRow.version)
-        place = func.row_number().over(partition_by=each, order_by=col(TurnRow.sequence))
-        turns = (
-            select(TurnRow.id, TurnRow.state, TurnRow.sequence, place.label("place"))
-            .where(
-                TurnRow.line == line.name,
-                col(TurnRow.version).in_(versions),
-                col(TurnRow.member).is_(None),
-                TurnRow.taken_ms >= since_ms,
-                col(TurnRow.state).in_(SPEAKING),
-                or_(col(TurnRow.reason).is_(None), TurnRow.reason != CUT),
-                or_(TurnRow.state != UNTRAINED, TurnRow.reason == UNSEEN),
-            )
-            .subquery()
-        )
-        first = select(turns.c.id, turns.c.state).where(turns.c.place <= self._settings.voice_turns)
-        return first.order_by(turns.c.sequence)
 
     def _read(self, session: Session, row: TurnRow, stable: str) -> Mapping[str, float]:
         prompt = tuple(row.record["prompt_token_ids"])[-PROMPT_TOKENS:]

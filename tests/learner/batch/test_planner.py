@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from learner.batch import standing, window
-from learner.batch.plan import OWN_GOLD, RENEWS, REWARDS, SEATS, next_plan
+from learner.batch.plan import FIRST_TURNS, OWN_GOLD, RENEWS, REWARDS, SEATS, next_plan
 from learner.batch.window import UNTRIED
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings
@@ -347,3 +347,4 @@ def test_a_run_again_plans_as_an_older_build_did() -> None:
         assert newer.horizon[RENEWS]
         assert newer.horizon[SEATS]
         assert newer.horizon[OWN_GOLD]
+        assert newer.horizon[FIRST_TURNS]

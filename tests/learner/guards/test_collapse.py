@@ -10,10 +10,14 @@ from sqlmodel import Session, select
 
 from agent.watch.safety import watched
 from learner.batch.plan import REWARDS
+from learner.batch.when.mode import ORDER, Orders
 from learner.guards.collapse import Guard, Seen, collapsing, guard, obstacle, seen_of
 from learner.settings import LearnerSettings
 from streams.errors import StoreUnavailableError
 from streams.line.line import Line
+from streams.line.offer import order_learning
+from streams.line.verbs import Audit
+from streams.log.sqlite import SqliteLog
 from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.states import WAITING
 from streams.store.store import Store, open_store
@@ -94,6 +98,34 @@ def test_the_line_goes_back_and_waits_for_an_operator(store: Store) -> None:
     assert "quickset learn" in why
 
 
+def test_what_was_ordered_before_does_not_go_on(store: Store, tmp_path: Path) -> None:
+    """An order that waited for something to learn from knew of no stop; a later one does."""
+    line, log = Line("main", ("v0", "v1", "v2", "v3", "v4"), 4), SqliteLog(tmp_path / "log.db")
+    orders = Orders("main")
+    order_learning(log, "main", Audit("ann", "now", 1, "before"))
+    orders.read_all(log)
+    with store.transaction() as session:
+        write(session, "model")
+        assert orders.open(session) is not None
+    looks = Guard(LearnerSettings(), RolloutSettings(), orders)
+    assert looks.look(store, store.transaction, line, now_ms=9) is not None
+    again = Orders("main")
+    again.read_all(log)
+    for known in (orders, again):
+        with store.reading() as session:
+            assert known.open(session) is None
+            assert obstacle(session, "main") is not None
+    order_learning(log, "main", Audit("ann", "it was the judge", 10, "since"))
+    orders.read_all(log)
+    with store.transaction() as session:
+        since = orders.open(session)
+        assert since is not None
+        session.add(generation(6, state="released", child="v5", horizon={ORDER: since.id}))
+        session.flush()
+        assert obstacle(session, "main") is None
+    log.close()
+
+
 def generation(number: int, **told: Any) -> GenerationRow:
     return GenerationRow(
         id=f"g{number}", line="main", number=number, parent="v0", key="0" * 16, turn_ids=[],
@@ -157,7 +189,7 @@ def test_a_store_that_fails_hides_no_collapse(store: Store) -> None:
     def broken() -> AbstractContextManager[Session]:
         raise StoreUnavailableError("away")
 
-    looks = Guard(LearnerSettings(), RolloutSettings())
+    looks = Guard(LearnerSettings(), RolloutSettings(), Orders("main"))
     with pytest.raises(StoreUnavailableError):
         looks.look(store, broken, line, now_ms=9)
     why = looks.look(store, store.transaction, line, now_ms=9)

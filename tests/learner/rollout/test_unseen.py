@@ -1,10 +1,16 @@
 """A candidate that nobody sees: what tells of it, what never does, and what becomes of it."""
 
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from learner.batch.plan import next_plan
 from learner.rollout.evidence.observe import SETTLE_MS
+from learner.rollout.evidence.reading import Reader
+from learner.rollout.trials import Trials
 from streams.line import verbs
 from streams.line.line import Line
 from streams.line.share import belongs
@@ -13,7 +19,7 @@ from streams.records import Message
 from streams.store.store import Store
 from streams.store.tables import ClientRow, JudgementRow, PlannerRow, TrialRow, TurnRow
 from tests.learner.rollout.shadowed import SHADOW, VERIFIED, Shadow
-from tests.learner.turns import turn
+from tests.learner.turns import said, turn
 
 
 @pytest.fixture
@@ -123,3 +129,90 @@ def test_an_unseen_candidate_answers_no_session() -> None:
     waiting = stage_line.take(verbs.start(stage_line, "new", audit, share=None)).trial
     assert waiting is not None
     assert not waiting.unseen
+
+
+class Reads(Reader):
+    """A reader without a model: each reply is as much about its prompt as any other."""
+
+    def _read(self, session: Session, row: TurnRow, stable: str) -> Mapping[str, float]:  # noqa: ARG002
+        return {"aboutness": 0.0}
+
+    def read_all(self, stage: Shadow) -> None:
+        """Read all that there is to read now."""
+        with stage.store.reading() as session:
+            while self.step(session, stage.line):
+                pass
+
+
+@pytest.fixture
+def reads(shadow: Shadow) -> Reads:
+    """What reads the replies of the line's trial."""
+    serving = cast(Any, SimpleNamespace(name="base", chain=()))
+    reader = Reads(serving, SHADOW, backend=cast(Any, None), pause=lambda: None)
+    shadow.trials = Trials(SHADOW, clock=shadow.clock, reader=reader)
+    return reader
+
+
+def aboutness(shadow: Shadow) -> tuple[int, int]:
+    """Return of how many principals it is known: of the candidate, and of what serves."""
+    with shadow.store.reading() as session:
+        body = session.get_one(TrialRow, shadow.name).body
+    (rail,) = (rail for rail in body["guardrails"] if rail["name"] == "aboutness")
+    return rail["candidate"], rail["stable"]
+
+
+def test_what_nobody_saw_takes_no_place_of_what_is_shown_later(
+    shadow: Shadow, reads: Reads
+) -> None:
+    """The first replies that the candidate gave each of these people were unseen ones."""
+    for person in range(8):
+        shadow.beside(2, "Well", "Well", principal=f"p{person}")
+    reads.read_all(shadow)
+    assert shadow.steer() is None
+    assert aboutness(shadow) == (8, 8)
+    assert shadow.steer(wait_s=61) == "step"
+    shadow.clock.now_s += SETTLE_MS / 1000
+    for number in range(160):
+        asked = turn(
+            said(f"question {number}"), "Well", id=f"{shadow.name} {number}", line=shadow.name,
+            created_ms=shadow.now_ms, principal=f"p{number % 8}",
+        )  # fmt: skip
+        version = "new" if belongs(asked.session, "new", 0.3) else "base"
+        shadow.log(asked.model_copy(update={"version": version}))
+    reads.read_all(shadow)
+    assert shadow.steer() is None
+    assert aboutness(shadow) == (8, 8)
+
+
+def test_both_replies_of_a_pair_are_read_however_late_it_comes(
+    shadow: Shadow, reads: Reads
+) -> None:
+    """Where few sessions are asked twice, people have had other replies before, and break off."""
+    for person in range(4):
+        name = f"p{person}"
+        shadow.judged(3, candidate=1, stable=1, principal=name)
+        shadow.beside(1, "Well", "", principal=name, finish="cancelled")
+        shadow.beside(2, "Well", "Well", principal=name)
+    reads.read_all(shadow)
+    assert len(reads.found) == 8  # a voice is one pair here, however many there are
+    shadow.steer()
+    assert aboutness(shadow) == (4, 4)
+
+
+def test_who_named_the_version_first_is_read_all_the_same(shadow: Shadow, reads: Reads) -> None:
+    """What a client has chosen tells of no version, and takes no place of what does."""
+    shadow.beside(3, "Well", "Well")
+    assert shadow.steer() is None
+    reads.read_all(shadow)
+    assert shadow.steer(wait_s=61) == "step"
+    chosen, free = (
+        turn(
+            said(f"question {number}"), "Well", id=f"{shadow.name} {number}", line=shadow.name,
+            created_ms=shadow.now_ms + number, principal="eve",
+        )
+        for number in range(2)
+    )  # fmt: skip
+    shadow.log(chosen.model_copy(update={"pinned": True}), free)
+    reads.read_all(shadow)
+    assert free.id in reads.found
+    assert chosen.id not in reads.found

@@ -8,6 +8,7 @@ from learner.trust.people import crowd_of
 from streams.store.lesson_tables import LessonRow
 from streams.store.tables import TurnRow
 from tests.learner.batch.test_planner import Planner, planner
+from tests.plans import plans
 
 DAY_MS = 86_400_000
 NOW_MS = 100 * DAY_MS
@@ -227,3 +228,38 @@ def test_people_who_left_a_month_ago_are_not_active() -> None:
     assert crowd.active == 1
     assert crowd.days == {"ann": pytest.approx(10, abs=0.01)}
     assert crowd.oldest_days == pytest.approx(10, abs=0.01)
+
+
+def test_who_comes_back_after_a_month_is_no_newcomer() -> None:
+    """Days count from the first turn of all; older plans counted from the first one of a month."""
+    with planner(settings=LearnerSettings(), now_ms=NOW_MS) as here:
+        meet(here, MANY, days_ago=90)
+        meet(here, [*MANY[:9], "new"], days_ago=0)
+        names = [MANY[0], MANY[11], "new"]
+        with here.store.reading() as session, plans(here.store.engine) as noted:
+            now, before = (
+                crowd_of(
+                    session, "main", names, now_ms=NOW_MS, everybody=True, first_turns=first_turns
+                )
+                for first_turns in (True, False)
+            )
+    assert noted.whole() == []
+    assert [now.standing[name] < 1 for name in names] == [False, False, True]
+    assert (now.oldest_days, now.settled) == (30, 9)
+    assert [before.standing[name] < 1 for name in names] == [True, False, True]
+    assert before.oldest_days == pytest.approx(0, abs=0.01)
+
+
+def test_fresh_keys_are_new_beside_people_who_were_all_away() -> None:
+    """Those say nothing of it, and have been here for months: a quorum of them is none."""
+    with planner(settings=LearnerSettings(), now_ms=NOW_MS) as here:
+        meet(here, MANY, days_ago=60)
+        meet(here, MANY, days_ago=0)
+        for number in range(3):
+            here.judge("strong", f"new{number}")
+        here.until(here.now_ms + PATIENCE_MS)
+        assert here.planned == []
+        for name in MANY[:3]:
+            here.judge("strong", name)
+        here.until(here.now_ms + PATIENCE_MS)
+        assert set(MANY[:3]) <= principals(here)[0]

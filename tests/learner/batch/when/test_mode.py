@@ -2,12 +2,14 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from kernels.contract import Backend
-from learner.batch.when.mode import Orders, inside
+from learner.batch.when.mode import ORDER, Orders, inside
+from learner.batch.window import UNTRIED
 from learner.settings import LearnerSettings
 from streams.line.offer import order_learning
 from streams.line.verbs import Audit
@@ -15,6 +17,7 @@ from streams.model.open import BaseModel
 from streams.open import open_log
 from streams.records import Mask
 from streams.settings import StreamsSettings
+from streams.store.states import PLANNED, VOID, GenerationState
 from streams.store.store import open_store
 from streams.store.tables import GenerationRow, PlannerRow
 from tests.learner.test_intake import feedback
@@ -86,7 +89,7 @@ def test_an_order_stays_fulfilled_however_many_generations_follow(tmp_path: Path
     running.read_all(log)
     for number in range(1, 31):
         with store.transaction() as session:
-            session.add(generation(number, {"order": "one"} if number == 2 else {}))
+            session.add(generation(number, {ORDER: "one"} if number == 2 else {}))
         with store.reading() as session:
             opened = running.open(session)
         assert (opened is not None) == (number < 2)
@@ -106,11 +109,67 @@ def test_an_order_stays_fulfilled_however_many_generations_follow(tmp_path: Path
     log.close()
 
 
-def generation(number: int, horizon: dict[str, str]) -> GenerationRow:
+def test_a_plan_that_was_given_up_untried_fulfils_no_order(tmp_path: Path) -> None:
+    """Its parent was taken back before it was begun: the order waits for the next one."""
+    streams = StreamsSettings(home=tmp_path)
+    store, log = open_store(streams), open_log(streams)
+    running = Orders("main")
+    order_learning(log, "main", Audit("ann", "now", 1, "one"))
+
+    def is_open() -> bool:
+        again = Orders("main")
+        found = set()
+        for orders in (running, again):
+            orders.read_all(log)
+            with store.reading() as session:
+                found.add(orders.open(session) is not None)
+        (said,) = found
+        return said
+
+    def keep(row: GenerationRow) -> None:
+        with store.transaction() as session:
+            session.merge(row)
+
+    keep(generation(1, {ORDER: "one"}, state=PLANNED))
+    assert not is_open()  # it may be tried yet
+    keep(generation(1, {ORDER: "one", UNTRIED: True}, state=VOID))
+    assert is_open()
+    keep(generation(2, {ORDER: "one"}, state=PLANNED))
+    assert not is_open()
+    keep(generation(2, {ORDER: "one"}, state=VOID))  # tried, to no avail
+    assert not is_open()
+    store.close()
+    log.close()
+
+
+def test_an_order_outlives_a_plan_that_was_given_up(place: Place) -> None:
+    """After a crash and a rollback the next plan is made for it, and none after that."""
+    school = place.school(mode="manual")
+    order(school, "one")
+    assert school.step()
+    child = school.generations()[0].child
+    assert child is not None
+    school.corrected("c", version=child)
+    order(school, "two")
+    school.crashes()
+    school.rollback(seq=2, version=school.base.name, previous=child)
+    again = place.school(start=2, mode="manual")
+    assert again.step()
+    assert again.step()
+    assert [(row.state, row.horizon[ORDER]) for row in again.generations()] == [
+        ("released", "one"), ("void", "two"), ("released", "two")
+    ]  # fmt: skip
+    again.learner.catch_up()
+    assert not again.step()
+
+
+def generation(
+    number: int, horizon: dict[str, Any], *, state: GenerationState = "released"
+) -> GenerationRow:
     """A generation of the line, as far as orders are concerned."""
     return GenerationRow(
         id=f"generation-{number}", line="main", number=number, parent="base", key="0" * 16,
-        state="released", turn_ids=[], horizon=horizon, planned_ms=number,
+        state=state, turn_ids=[], horizon=horizon, planned_ms=number,
     )  # fmt: skip
 
 
