@@ -213,12 +213,14 @@ class Connection:
         """Ask for the tools anew. That this fails ends no calls, which have limits of their own."""
         try:
             async with asyncio.timeout(self._pace.list_s):
-                self.tools = await self._listed(client)
+                tools = await self._listed(client)
         except (TimeoutError, MCPError, ValidationError) as cause:
             if _is_over(cause) or not self._is_busy():
                 raise
         else:
-            self._stand("up", self._lacking())
+            if not self._broken.is_set():
+                self.tools = tools
+                self._stand("up", self._lacking())
 
     def _is_busy(self) -> bool:
         """Whether calls may be why it is silent; longer than one of them may take, they are not."""
@@ -309,6 +311,7 @@ class Connection:
     def _break(self, why: str) -> None:
         self._why = self._why or why
         self._broken.set()
+        self._leave()
 
     def _stand(self, state: State, why: str) -> None:
         standing = Standing(state, why)

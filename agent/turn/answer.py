@@ -242,7 +242,7 @@ class Answer:
         try:
             request = replace(request_of(ask, number), assign=serving, follows=True)
             self._streams[choice] = self._engine.submit(request)
-        except (QueueFullError, EngineStoppedError):
+        except EngineStoppedError:
             return False
         self._metrics.fallbacks.labels(*labels_of(variant)).inc()
         return True
@@ -263,7 +263,7 @@ class Answer:
         try:
             again = replace(request, assign=lambda _: variant, follows=True)
             self._streams[choice] = self._engine.submit(again)
-        except (QueueFullError, EngineStoppedError) as cause:
+        except EngineStoppedError as cause:
             if reply.rest is None:
                 return False
             raise BrokenError(

@@ -9,7 +9,7 @@ import pytest
 
 from agent.constrain.contract import Compiler, Grammar
 from agent.constrain.open import open_compiler
-from agent.errors import LostMaskError, QueueFullError
+from agent.errors import EngineStoppedError, LostMaskError
 from agent.tools.hermes import HERMES
 from agent.turn.held.constraint import Constraint, TextForm
 from agent.turn.held.held import hold
@@ -288,10 +288,10 @@ async def test_a_call_that_cannot_be_held_on_ends_as_one_that_is_cut(
 async def test_a_call_that_cannot_go_on_ends_with_an_error(
     start_api: StartApi, compiler: Compiler
 ) -> None:
-    """Where there is no room for its rest: asked again, it may come."""
+    """As where the engine stops before its rest: asked again, it may come."""
     api: Api = await start_api(script=BEGUN, compiler=compiler)
     api.engine.then = [["x"]]
-    refusals = iter([None, QueueFullError("full")])
+    refusals = iter([None, EngineStoppedError("stopped")])
     api.engine.refuse = lambda: next(refusals, None)
     told = await (await api.chat(tools=[TOOL], stream=True)).text()
     assert '"error"' in told.splitlines()[-2]

@@ -728,6 +728,29 @@ async def test_a_full_queue_ends_no_answer_whose_tools_were_called(start_api: St
     assert len(box.called) == 1
 
 
+async def test_a_full_queue_refuses_no_request_whose_allowed_tools_were_called(
+    start_api: StartApi,
+) -> None:
+    """It had room when it came; who came while its tool was called is before it."""
+    api, box, allowed = await waiting_for_approval(
+        start_api, ["⏸", "a"], ["b"], ["It rains."], max_batch=1, max_queue=1
+    )
+    box.gate = asyncio.Event()
+    asking = asyncio.create_task(api.post("/v1/responses", allowed))
+    while not box.called:
+        await asyncio.sleep(0.01)
+    beside = [asyncio.create_task(api.chat("Hi")) for _ in range(2)]
+    while len(api.engine.streams) < 3:
+        await asyncio.sleep(0.01)
+    box.gate.set()
+    while len(api.engine.streams) < 4 and not asking.done():
+        await asyncio.sleep(0.01)
+    api.engine.streams[1].gate.set()
+    assert (await asking).status == 200
+    assert [each.status for each in await asyncio.gather(*beside)] == [200, 200]
+    assert len(box.called) == 1
+
+
 async def test_what_is_allowed_once_is_called_once(start_api: StartApi) -> None:
     """A request that came to nothing after its call gets the same result when it comes again."""
     api, box, allowed = await waiting_for_approval(start_api, ["It rains."])

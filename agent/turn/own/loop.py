@@ -76,6 +76,8 @@ class Loop:
     def __enter__(self) -> Self:
         """Ask the engine for the first step. Raises: BusyError, UnavailableError."""
         assert self._answer is not None
+        # its place was seen before what the client allowed was called, and is not lost by that
+        self._answer.follows = bool(self.ask.made)
         self._answer.__enter__()
         return self
 

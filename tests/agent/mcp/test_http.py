@@ -360,6 +360,34 @@ async def test_nothing_is_offered_of_a_server_that_is_left() -> None:
             assert (await call(box, "act")).text == "well"
 
 
+async def test_nothing_is_offered_of_a_server_that_hangs_in_its_listing_too() -> None:
+    """What breaks while its tools are asked for anew is not offered until the answer comes."""
+    listed, standings = list[Json](), list[str]()
+
+    async def lists(request: web.Request, asked: Json) -> web.StreamResponse:
+        listed.append(asked)
+        if len(listed) > 1:
+            return await hangs(request, asked)
+        return web.json_response(answered(asked, {"tools": [TOOL]}))
+
+    async with serving(hangs, times=2, others={"tools/list": lists}) as url:
+        connection = Connection(
+            "odd",
+            ToolServer(url=url, allow=("act",), timeout_s=0.2),
+            most_bytes=1000,
+            changed=lambda _, standing: standings.append(standing.state),
+            pace=Pace(list_s=60.0, refresh_s=0.1, pause_s=0.0),
+        )
+        running = asyncio.create_task(connection.run())
+        await until(lambda: len(listed) > 1)
+        for _ in range(2):
+            assert (await connection.call("act", "{}", within_s=30)).outcome == "timeout"
+        assert (connection.tools, standings) == ({}, ["up", "away"])
+        connection.stopping = True
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_what_is_wrong_is_told_in_our_own_words(caplog: pytest.LogCaptureFixture) -> None:
     """A server's text is for the log alone, without lines of its own: everybody reads health."""
     refusal = {"code": -32001, "message": "tenant 'Acme' (key sk-live-123)\nERROR all is lost"}
