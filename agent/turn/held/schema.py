@@ -36,14 +36,19 @@ def of_arguments(parameters: Json | None) -> Json:
 
     What a function does not name it cannot take, and small models make properties up. One that
     says nothing of parameters has none, as in OpenAI's API; {"type": "object"} is any object. Where
-    more are demanded than are named, others may come: no object would be valid else.
+    more are demanded than are named, others may come: no object would be valid else. Of several
+    types the object counts alone: a call's arguments are one.
 
     >>> of_arguments(None) == of_arguments({}) == of_arguments({"properties": {}})
     True
     >>> of_arguments({"properties": {}})["additionalProperties"], of_arguments({"type": "object"})
     (False, {'type': 'object'})
+    >>> of_arguments({"type": ["object", "null"]})
+    {'type': 'object'}
     """
     schema: Json = {"type": "object"} | (parameters or {"properties": {}})
+    if _lists(schema["type"]) and "object" in schema["type"]:
+        schema["type"] = "object"
     if (
         "properties" in schema
         and not any(name in schema for name in _DECIDES)
