@@ -147,6 +147,43 @@ def test_json_that_was_asked_for_is_checked() -> None:
     assert verdict(answered('{"ci', "length")) is None
 
 
+def going_on(begun: str, reply: str) -> Turn:
+    """A turn whose reply goes on with what the client began, held to JSON."""
+    asked = [*said("As JSON"), Message(role="assistant", content=begun)]
+    made = turn(asked, reply).model_copy(update={"continues": True})
+    held = Constraint(kind="json_object", digest="0" * 64)
+    sampling = made.sampling.model_copy(update={"constraint": held})
+    return made.model_copy(update={"sampling": sampling})
+
+
+@pytest.mark.parametrize(
+    ("begun", "reply", "told"),
+    [
+        ('{"city": ', '"Oslo"}', None),
+        ("Here it is: ", '{"city": "Oslo"}', None),
+        ('{"city": ', "Oslo, of course", (-1, "the JSON asked for: no JSON")),
+        ("Here it is: ", "Oslo", (-1, "the JSON asked for: no JSON")),
+    ],
+)
+def test_a_reply_that_goes_on_is_read_with_what_it_goes_on_with(
+    begun: str, reply: str, told: tuple[int, str] | None
+) -> None:
+    """Held together, or alone where both are no beginning: no fault is what is right either way."""
+    assert verdict(going_on(begun, reply)) == told
+
+
+def test_known_answers_are_read_with_what_they_go_on_with() -> None:
+    """A half of one is neither right nor wrong; JSON that is right alone is no praise."""
+    rome = Verifier(name="capital", answer="Rome")
+    assert verdict(going_on('"Ro', 'me"'), rome) == (1, "capital: the exact answer")
+    assert verdict(going_on('"Mi', 'lan"'), rome) == (-1, "capital: not the exact answer")
+    assert verdict(going_on("It is not ", '"Rome"'), rome) is None
+    form = Verifier(name="form", json_schema=CITY)
+    assert verdict(going_on('{"city": ', '"Rome"}'), form) == (1, "form: JSON of its schema")
+    assert verdict(going_on("Here it is: ", '{"city": "Rome"}'), form) is None
+    assert verdict(going_on('{"city": ', "1}"), form) == (-1, "form: city is no string")
+
+
 def test_an_exact_answer_is_right_or_wrong() -> None:
     """For the question that it belongs to alone; case and spaces do not matter."""
     rome = Verifier(name="capital", asked="capital of Italy", answer="Rome")
