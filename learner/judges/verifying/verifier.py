@@ -29,6 +29,8 @@ MAX_CALLS: Final = 64
 NAMING_CHARS: Final = 60
 # The name comes first: a name behind it may be somebody's, among the arguments.
 _CALLED: Final = re.compile(rf'[^"]{{0,100}}"name"\s*:\s*"([\w.:/-]{{1,{NAMING_CHARS}}})"')
+# Where the agent writes the schema of a text (agent.constrain.source): on one line of a grammar.
+_OF_TEXT: Final = re.compile(r"^text: %json (?=\{)", re.MULTILINE)
 
 Verdict = tuple[Literal[-1, 1], float, str]
 
@@ -161,12 +163,18 @@ def held_fault(turn: Turn) -> Verdict | None:
         return None
     if not _is_whole(turn):
         return None
-    try:
-        schema = json.loads(held.text or "{}") if held.kind == "json_schema" else {}
-    except (ValueError, RecursionError):
-        schema = {}
+    schema = _held_schema(held.text or "")
     wrong = [_text_fault(text, schema) for text in _texts(turn)]
     return (-1, SURE_OF_FAULT, f"the JSON asked for: {wrong[0]}") if all(wrong) else None
+
+
+def _held_schema(text: str) -> Any:
+    """The schema in what a reply was held to, a grammar or bare; any JSON where none is told."""
+    found = _OF_TEXT.search(text)
+    try:
+        return json.JSONDecoder().raw_decode(text, found.end() if found else 0)[0]
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _texts(turn: Turn) -> list[str]:
