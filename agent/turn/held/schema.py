@@ -13,7 +13,7 @@ MAX_TRIED: Final = 200  # parts: a client waits for the answer, and each is comp
 _SCHEMA: Final = ("items", "additionalProperties", "not", "contains", "propertyNames", "if",
                   "then", "else")  # fmt: skip
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
-_NAMED: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+NAMED: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 # Ways on behind each property of such an object: at the most, masks take tenths of a second.
 MAX_OPTIONAL: Final = 2000
 # What a reference of a part may point to, which is so kept beside it.
@@ -152,7 +152,7 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
             yield from (
                 (f"{name}[{n}]", each) for n, each in enumerate(value) if isinstance(each, dict)
             )
-        elif name in _NAMED and isinstance(value, dict):
+        elif name in NAMED and isinstance(value, dict):
             yield from (
                 (f"{name}.{key}", each) for key, each in value.items() if isinstance(each, dict)
             )
