@@ -6,9 +6,9 @@ silently widened; one package without dependencies (MIT), used by vLLM, SGLang a
 
 A mask takes microseconds, less than handing it to a thread and back, so it is computed when it is
 asked for. A client's grammar must not hold others up: a source is bounded in size, states, ways on
-and steps, and one whose first two masks take too long, or cannot be had, is refused. Where a mask
-has taken milliseconds, all are computed in threads for the next minute, beside the forward pass,
-and one that does not come in time ends its own reply.
+and steps, and one that takes too long until its first two masks, or cannot have them, is refused.
+Where a mask has taken milliseconds, all are computed in threads for the next minute, beside the
+forward pass, and one that does not come in time ends its own reply.
 
 The one module that knows llguidance.
 """
@@ -30,7 +30,8 @@ from agent.constrain.source import Source
 from agent.errors import GrammarError, LostMaskError
 
 MAX_SOURCE_CHARS: Final = 2**20  # as many as a request's body has by default
-FIRST_MASK_S: Final = 1.0  # of a processor; a grammar whose first masks take longer holds others up
+# Of a processor, from what is read to the second mask; a grammar that takes longer holds others up.
+FIRST_MASK_S: Final = 1.0
 MASK_S: Final = 2.0  # a later one that takes longer in a thread ends the reply
 SLOW_MASK_S: Final = 0.002  # of a processor: from here on masks are computed in threads …
 ASIDE_S: Final = 60.0  # … for so long
@@ -81,6 +82,7 @@ class Guidance:
     def compile(self, source: Source, *, begun: str = "") -> Grammar:
         read = self._lib.LLMatcher.grammar_from_lark(_in_lark(source.text))
         vocabulary = self._read_vocabulary()
+        compile_s = time.thread_time()
         first = self._lib.LLMatcher(vocabulary, read, log_level=0, limits=self._limits)
         _prove(first)
         if begun and not first.consume_tokens(vocabulary.tokenize_bytes(begun.encode())):
@@ -88,9 +90,9 @@ class Guidance:
         grammar = _Compiled(first, self._pace, vocabulary, frozenset(self._controls.values()))
         began_s = time.thread_time()
         mask = self._first_mask(grammar)
-        took_s = time.thread_time() - began_s
-        self._pace.took(took_s / 2)  # of two masks
-        if took_s > FIRST_MASK_S:
+        now_s = time.thread_time()
+        self._pace.took((now_s - began_s) / 2)  # of two masks
+        if now_s - compile_s > FIRST_MASK_S:
             raise GrammarError(_TOO_COMPLEX)
         return replace(grammar, mask=mask)
 
@@ -258,4 +260,6 @@ def _plain(message: str) -> str:
     lines = message.splitlines()
     told = [line.strip() for line in lines if line.startswith(("error", "    "))]
     first = lines[0].partition("failed to compile JSON schema: ")[2] or lines[0]
+    if first.startswith("Failed to generate regex for"):
+        return "a bound of a number is too large to be kept to"
     return " ".join([first, *told]) if lines[0].endswith("regex parse error:") else first

@@ -112,6 +112,19 @@ async def test_arguments_that_are_demanded_and_not_named_can_be_given(
     assert follows(compiler, grammar, call)
 
 
+@pytest.mark.parametrize("types", [["object", "null"], ["array", "object", "string"]])
+def test_arguments_are_an_object_whatever_else_their_schema_allows(
+    compiler: Compiler, types: list[str]
+) -> None:
+    """Clients write that all may be left out; a call without an object is none."""
+    parameters = {"type": types, "properties": {"a": {"type": "integer"}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    held = hold(Constraint("tools", calls=("f",)), [tool], compiler=compiler, form=HERMES)
+    for arguments, may in (("{}", True), ('{"a": 1}', True), ("null", False), ('"a"', False)):
+        call = f'<tool_call>{{"name": "f", "arguments": {arguments}}}</tool_call>'
+        assert follows(compiler, held.grammar, call) == may
+
+
 def follows(compiler: Compiler, grammar: Grammar, text: str) -> bool:
     """Whether a text may be what a grammar demands."""
     matcher = grammar.start()

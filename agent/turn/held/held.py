@@ -21,6 +21,7 @@ from agent.errors import GrammarError, InvalidError
 from agent.tools.format import Format, Rules, Spell, Tool
 from agent.turn.held.begun import as_held
 from agent.turn.held.constraint import Constraint, TextForm, TextKind
+from agent.turn.held.numbers import kept, unkept_in_lark, unkept_number
 from agent.turn.held.schema import crowded_part, faulty_part, of_arguments
 from streams import records
 from streams.records import Json
@@ -60,7 +61,7 @@ def hold_rest(
     tool = next(_tool(each) for each in tools or [] if each["function"]["name"] == rest.name)
     after = form.after(_speller(compiler), rest.listed)
     for schema in (of_arguments(tool.schema), {"type": "object"}):
-        source = rules(start=f"arguments {after}", arguments=json_of(schema, loose=True))
+        source = rules(start=f"arguments {after}", arguments=_json(schema, loose=True))
         with suppress(GrammarError):
             grammar = compiler.compile(source, begun=as_held(rest.arguments))
             return Held(grammar, _told("tool_call", source))
@@ -96,9 +97,9 @@ def hold(
             code="unsupported_parameter",
         )
     offered = [_tool(each) for each in tools or [] if each["function"]["name"] in constraint.calls]
-    if (crowded := _crowded(constraint, offered)) is not None:
+    if (unkept := _unkept(constraint, offered)) is not None:
         raise InvalidError(
-            f"{constraint.param}: {crowded}", param=constraint.param, code="invalid_value"
+            f"{constraint.param}: {unkept}", param=constraint.param, code="invalid_value"
         )
     try:
         source = _source(constraint, offered, compiler=compiler, form=form, several=several)
@@ -137,7 +138,7 @@ def possible(
 
 def _compiles(schema: Json, compiler: Compiler) -> bool:
     try:
-        compiler.compile(rules(start=json_of(schema, loose=True, printed=True)))
+        compiler.compile(rules(start=_json(schema, loose=True, printed=True)))
     except GrammarError:
         return False
     return True
@@ -201,7 +202,7 @@ def _speller(compiler: Compiler) -> Spell:
 
 def _arguments(constraint: Constraint, tool: Tool) -> str:
     schema = of_arguments(tool.schema)
-    return json_of(schema, loose=tool.name in constraint.loose, printed=True)
+    return _json(schema, loose=tool.name in constraint.loose, printed=True)
 
 
 def _term(text: TextForm, compiler: Compiler) -> str:
@@ -213,18 +214,28 @@ def _term(text: TextForm, compiler: Compiler) -> str:
         case TextForm("choice", tuple(texts)):
             return one_of(map(literal, texts))
         case TextForm("json_schema", dict(schema), loose):
-            return json_of(schema, loose=loose)
+            return _json(schema, loose=loose)
     return json_of({"type": "object"})
 
 
-def _crowded(constraint: Constraint, tools: Sequence[Tool]) -> str | None:
-    """Where more properties may be left out than can be followed."""
+def _json(schema: Json, *, loose: bool, printed: bool = False) -> str:
+    return json_of(kept(schema, loose=loose), loose=loose, printed=printed)
+
+
+def _unkept(constraint: Constraint, tools: Sequence[Tool]) -> str | None:
+    """What is known to be too much before it is compiled: properties, and what numbers ask for."""
     text = constraint.text
-    schemas = [("", text.body)] if text is not None and isinstance(text.body, dict) else []
-    schemas += [(f"the parameters of {each.name!r}: ", of_arguments(each.schema)) for each in tools]
-    for whose, schema in schemas:
-        if (found := crowded_part(schema)) is not None:
+    schemas = [("", text.body, text.loose)] if text and isinstance(text.body, dict) else []
+    for tool in tools:
+        whose = f"the parameters of {tool.name!r}: "
+        schemas.append((whose, of_arguments(tool.schema), tool.name in constraint.loose))
+    for whose, schema, loose in schemas:
+        found = crowded_part(schema) or (None if loose else unkept_number(schema))
+        if found is not None:
             return f"{whose}{found.path}: {found.why}"
+    if text is not None and text.kind == "grammar":
+        found = unkept_in_lark(str(text.body))
+        return None if found is None else f"{found.path}: {found.why}"
     return None
 
 
@@ -249,7 +260,7 @@ def _fault(
         return None
 
     def fails(loose: bool, schema: Json) -> str | None:
-        return fault_of(rules(start=json_of(schema, loose=loose)))
+        return fault_of(rules(start=_json(schema, loose=loose)))
 
     text = constraint.text
     if text is not None and text.kind == "grammar":  # alone, its lines have the client's numbers

@@ -13,7 +13,7 @@ MAX_TRIED: Final = 200  # parts: a client waits for the answer, and each is comp
 _SCHEMA: Final = ("items", "additionalProperties", "not", "contains", "propertyNames", "if",
                   "then", "else")  # fmt: skip
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
-_NAMED: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+NAMED: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 # Ways on behind each property of such an object: at the most, masks take tenths of a second.
 MAX_OPTIONAL: Final = 2000
 # What a reference of a part may point to, which is so kept beside it.
@@ -36,14 +36,19 @@ def of_arguments(parameters: Json | None) -> Json:
 
     What a function does not name it cannot take, and small models make properties up. One that
     says nothing of parameters has none, as in OpenAI's API; {"type": "object"} is any object. Where
-    more are demanded than are named, others may come: no object would be valid else.
+    more are demanded than are named, others may come: no object would be valid else. Of several
+    types the object counts alone: a call's arguments are one.
 
     >>> of_arguments(None) == of_arguments({}) == of_arguments({"properties": {}})
     True
     >>> of_arguments({"properties": {}})["additionalProperties"], of_arguments({"type": "object"})
     (False, {'type': 'object'})
+    >>> of_arguments({"type": ["object", "null"]})
+    {'type': 'object'}
     """
     schema: Json = {"type": "object"} | (parameters or {"properties": {}})
+    if _lists(schema["type"]) and "object" in schema["type"]:
+        schema["type"] = "object"
     if (
         "properties" in schema
         and not any(name in schema for name in _DECIDES)
@@ -147,7 +152,7 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
             yield from (
                 (f"{name}[{n}]", each) for n, each in enumerate(value) if isinstance(each, dict)
             )
-        elif name in _NAMED and isinstance(value, dict):
+        elif name in NAMED and isinstance(value, dict):
             yield from (
                 (f"{name}.{key}", each) for key, each in value.items() if isinstance(each, dict)
             )

@@ -4,7 +4,8 @@ A call of a tool that there is not, or with arguments that break the tool's sche
 what was meant as a call and is none, which the agent records beside the reply, and a reply that is
 not the JSON that its request held it to. A well-formed one is no praise. Where `learner.verifiers`
 have an exact answer or a schema for a question, the reply is right or wrong; one that calls tools
-is no answer yet, and one that was cut is not known whole.
+is no answer yet, and one that was cut is not known whole. A reply that goes on with a message is
+read as one with it; JSON that stands in the reply alone is no fault.
 
 Only the reply is read, and never what tools said.
 """
@@ -28,6 +29,8 @@ MAX_CALLS: Final = 64
 NAMING_CHARS: Final = 60
 # The name comes first: a name behind it may be somebody's, among the arguments.
 _CALLED: Final = re.compile(rf'[^"]{{0,100}}"name"\s*:\s*"([\w.:/-]{{1,{NAMING_CHARS}}})"')
+# Where the agent writes the schema of a text (agent.constrain.source): on one line of a grammar.
+_OF_TEXT: Final = re.compile(r"^text: %json (?=\{)", re.MULTILINE)
 
 Verdict = tuple[Literal[-1, 1], float, str]
 
@@ -66,15 +69,16 @@ class VerifierJudge:
         for verifier in self._verifiers:
             if verifier.program or not concerns(verifier, turn):
                 continue
-            text = turn.reply.content or ""
             if verifier.answer is not None:
-                right = is_answer(text, verifier.answer)
+                right = is_answer(_texts(turn)[0], verifier.answer)
                 if right is None:
                     continue
                 told = f"{verifier.name}: {'the' if right else 'not the'} exact answer"
                 return (1 if right else -1), 1.0, told
             if verifier.json_schema is not None:
-                wrong = _text_fault(text, verifier.json_schema)
+                wrong, *alone = (_text_fault(text, verifier.json_schema) for text in _texts(turn))
+                if wrong and not all(alone):
+                    continue
                 told = f"{verifier.name}: {wrong or 'JSON of its schema'}"
                 return (-1 if wrong else 1), 1.0, told
         return None
@@ -159,12 +163,24 @@ def held_fault(turn: Turn) -> Verdict | None:
         return None
     if not _is_whole(turn):
         return None
+    schema = _held_schema(held.text or "")
+    wrong = [_text_fault(text, schema) for text in _texts(turn)]
+    return (-1, SURE_OF_FAULT, f"the JSON asked for: {wrong[0]}") if all(wrong) else None
+
+
+def _held_schema(text: str) -> Any:
+    """The schema in what a reply was held to, a grammar or bare; any JSON where none is told."""
+    found = _OF_TEXT.search(text)
     try:
-        schema = json.loads(held.text or "{}") if held.kind == "json_schema" else {}
+        return json.JSONDecoder().raw_decode(text, found.end() if found else 0)[0]
     except (ValueError, RecursionError):
-        schema = {}
-    wrong = _text_fault(turn.reply.content, schema)
-    return (-1, SURE_OF_FAULT, f"the JSON asked for: {wrong}") if wrong else None
+        return {}
+
+
+def _texts(turn: Turn) -> list[str]:
+    """The text of a reply: with what it goes on with, if anything, then alone."""
+    alone = turn.reply.content or ""
+    return [(turn.messages[-1].content or "") + alone, alone] if turn.continues else [alone]
 
 
 def _is_whole(turn: Turn) -> bool:

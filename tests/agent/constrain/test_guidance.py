@@ -133,6 +133,7 @@ def test_a_control_token_is_reached_by_its_number(kind: str) -> None:
         (rules(start=json_of({"$ref": "#/$defs/x"})), "does not exist"),
         (rules(start=json_of({"$ref": "http://127.0.0.1:9/x"})), "not present"),
         (rules(start=json_of({"type": "integer", "minimum": 5, "maximum": 2})), "Unsatisfiable"),
+        (rules(start=json_of({"type": "number", "minimum": 10**18})), "too large to be kept to"),
         (rules(start=json_of({"type": "array", "uniqueItems": True})), "uniqueItems"),
         (rules(start=json_of({"$ref": "#"})), "nothing satisfies it"),
         (rules(start=expression("(")), "unclosed group"),
@@ -188,6 +189,16 @@ def test_as_many_properties_as_may_be_left_out_are_followed_to_the_end(
         assert matcher.mask()[token]
         matcher.take(token)
     assert matcher.ended
+
+
+def test_what_is_long_to_read_is_refused_as_what_is_long_to_follow_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All remainders of a multiple are met before the first token, whose mask is then quick."""
+    monkeypatch.setattr(guidance, "FIRST_MASK_S", 0.03)
+    source = rules(start=json_of({"type": "integer", "multipleOf": 20_011}))
+    with pytest.raises(GrammarError, match="too complex"):
+        MODELS["bytes"][0].compile(source)
 
 
 def test_the_first_mask_is_computed_once() -> None:

@@ -1,13 +1,19 @@
 """Verdicts that need no human: calls by their schemas, answers, tool results by their status."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from agent.constrain.contract import Grammar
+from agent.constrain.source import Source
+from agent.tools.hermes import HERMES
+from agent.turn.held.constraint import Constraint as Asked
+from agent.turn.held.constraint import TextForm
+from agent.turn.held.held import hold
 from learner.judges.verifying.schema import fault
 from learner.judges.verifying.tool import ToolJudge, failure
 from learner.judges.verifying.verifier import VerifierJudge
@@ -132,19 +138,107 @@ def test_what_is_not_sure_is_no_fault() -> None:
         assert fault({"city": "a" * 100}, schema) is None
 
 
-def test_json_that_was_asked_for_is_checked() -> None:
+class AnyGrammar:
+    """Compiles nothing, and takes all: what the record tells is the source."""
+
+    def compile(self, source: Source, *, begun: str = "") -> Grammar:  # noqa: ARG002
+        return cast(Grammar, None)  # nobody replies
+
+    def nested(self, grammar: str) -> str:
+        return grammar
+
+    def control(self, text: str) -> int | None:  # noqa: ARG002
+        return None
+
+
+def told(form: TextForm, *calls: str) -> Constraint:
+    """What the agent records of a form that a reply is held to, where it may call tools instead."""
+    asked = Asked("response_format", form, calls=calls)
+    return hold(asked, TOOLS, compiler=AnyGrammar(), form=HERMES).told
+
+
+def answered(held: Constraint, text: str, finish: Any = "stop") -> Turn:
+    """A turn whose reply was held to something."""
+    made = turn(said("As JSON"), text, finish_reason=finish)
+    sampling = made.sampling.model_copy(update={"constraint": held})
+    return made.model_copy(update={"sampling": sampling})
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        told(TextForm("json_schema", CITY)),
+        told(TextForm("json_schema", CITY), "weather"),
+        told(TextForm("json_schema", CITY | {"minProperties": 1}, loose=True)),
+        Constraint(kind="json_schema", digest="0" * 64, text=json.dumps(CITY)),
+    ],
+    ids=["alone", "beside calls", "loose", "bare"],
+)
+def test_json_that_was_asked_for_is_checked(held: Constraint) -> None:
     """Where the request held the reply to it; a reply that was cut is not blamed."""
+    assert verdict(answered(held, '{"city": "Oslo"}')) is None
+    fault = (-1, "the JSON asked for: city is no string")
+    assert verdict(answered(held, '{"city": 1}')) == fault
+    assert verdict(answered(held, "Sure!")) == (-1, "the JSON asked for: no JSON")
+    assert verdict(answered(held, '{"ci', "length")) is None
 
-    def answered(text: str, finish: Any = "stop") -> Turn:
-        held = Constraint(kind="json_schema", digest="0" * 64, text=json.dumps(CITY))
-        made = turn(said("As JSON"), text, finish_reason=finish)
-        sampling = made.sampling.model_copy(update={"constraint": held})
-        return made.model_copy(update={"sampling": sampling})
 
-    assert verdict(answered('{"city": "Oslo"}')) is None
-    assert verdict(answered('{"city": 1}')) == (-1, "the JSON asked for: city is no string")
-    assert verdict(answered("Sure!")) == (-1, "the JSON asked for: no JSON")
-    assert verdict(answered('{"ci', "length")) is None
+def test_what_a_client_lets_be_passed_over_is_no_fault() -> None:
+    """strict: false; what can be kept to is, and is checked."""
+    unique = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
+    held = told(TextForm("json_schema", unique, loose=True))
+    assert verdict(answered(held, "[1, 1]")) is None
+    assert verdict(answered(held, '["a"]')) == (-1, "the JSON asked for: [0] is no integer")
+
+
+@pytest.mark.parametrize("text", [None, "start: (text)\ntext: /a+/\n", "text: %json {", "[1"])
+def test_of_a_form_that_is_not_told_any_json_is_right(text: str | None) -> None:
+    """Longer than is kept, or written by a build that told it otherwise."""
+    held = Constraint(kind="json_schema", digest="0" * 64, text=text)
+    assert verdict(answered(held, "[1]")) is None
+    assert verdict(answered(held, "Sure!")) == (-1, "the JSON asked for: no JSON")
+
+
+def test_an_object_that_was_asked_for_is_one() -> None:
+    """By json_object."""
+    held = told(TextForm("json_object"))
+    assert verdict(answered(held, "{}")) is None
+    assert verdict(answered(held, "[1]")) == (-1, "the JSON asked for: the value is no object")
+
+
+def going_on(begun: str, reply: str) -> Turn:
+    """A turn whose reply goes on with what the client began, held to JSON."""
+    asked = [*said("As JSON"), Message(role="assistant", content=begun)]
+    made = answered(Constraint(kind="json_object", digest="0" * 64), reply)
+    return made.model_copy(update={"messages": asked, "continues": True})
+
+
+@pytest.mark.parametrize(
+    ("begun", "reply", "told"),
+    [
+        ('{"city": ', '"Oslo"}', None),
+        ("Here it is: ", '{"city": "Oslo"}', None),
+        ('{"city": ', "Oslo, of course", (-1, "the JSON asked for: no JSON")),
+        ("Here it is: ", "Oslo", (-1, "the JSON asked for: no JSON")),
+    ],
+)
+def test_a_reply_that_goes_on_is_read_with_what_it_goes_on_with(
+    begun: str, reply: str, told: tuple[int, str] | None
+) -> None:
+    """Held together, or alone where both are no beginning: no fault is what is right either way."""
+    assert verdict(going_on(begun, reply)) == told
+
+
+def test_known_answers_are_read_with_what_they_go_on_with() -> None:
+    """A half of one is neither right nor wrong; JSON that is right alone is no praise."""
+    rome = Verifier(name="capital", answer="Rome")
+    assert verdict(going_on('"Ro', 'me"'), rome) == (1, "capital: the exact answer")
+    assert verdict(going_on('"Mi', 'lan"'), rome) == (-1, "capital: not the exact answer")
+    assert verdict(going_on("It is not ", '"Rome"'), rome) is None
+    form = Verifier(name="form", json_schema=CITY)
+    assert verdict(going_on('{"city": ', '"Rome"}'), form) == (1, "form: JSON of its schema")
+    assert verdict(going_on("Here it is: ", '{"city": "Rome"}'), form) is None
+    assert verdict(going_on('{"city": ', "1}"), form) == (-1, "form: city is no string")
 
 
 def test_an_exact_answer_is_right_or_wrong() -> None:
