@@ -37,7 +37,7 @@ class Residing(Protocol):
 
     held: int
 
-    def promote(self, version: str) -> None: ...
+    def promote(self, version: str) -> bool: ...
 
 
 class PausedResidents(Residents):
