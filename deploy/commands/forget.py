@@ -74,6 +74,11 @@ def _told(report: Report, settings: StreamsSettings) -> list[str]:
             " reads the record; run this again to see it done, or delete the file, which is made"
             " again from the log"
         )
+    if report.left is not None:
+        said.append(
+            f"{report.left}, and may quote them still: run this again as the user whose it is, or"
+            " delete it when no `quickset replay` runs"
+        )
     if report.before is not None:
         when = datetime.fromtimestamp(report.before["created_ms"] / 1000)
         said.append(f"forgotten before, {when:%Y-%m-%d %H:%M}, by {report.before['who']}")

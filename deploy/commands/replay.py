@@ -16,7 +16,7 @@ from agent.settings import AgentSettings
 from deploy.commands.line.cells import plain, printed
 from deploy.commands.options import with_settings
 from deploy.errors import NotRunningError, RefusedError
-from deploy.operate.forget import principal_named
+from deploy.operate.forget import principal_named, remove_left
 from deploy.operate.history import (
     existing_log,
     existing_store,
@@ -114,7 +114,7 @@ def _leave_out(
 ) -> None:
     name = _named(settings.streams, settings.learner.line, version)
     from kernels.open import open_backend
-    from learner.rerun import own_home, rebuild  # torch takes seconds to import
+    from learner.rerun import rebuild  # torch takes seconds to import
     from learner.rerun.branch import Builder
     from learner.run import take_threads
     from learner.safety.kept import kept_of
@@ -122,7 +122,9 @@ def _leave_out(
 
     take_threads(settings.learner)
     home = settings.streams.home.expanduser()
-    own_home.remove_left(home)
+    left = remove_left(home)
+    if left is not None:
+        typer.echo(plain(f"{left}: what killed exact runs left there stays"), err=True)
     with ended_by_sigterm(), Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("loading the model", total=None)
         base = load_base(settings.model)

@@ -58,6 +58,7 @@ class Report:
     log: dict[str, int] = field(default_factory=dict)  # topic → records taken out
     spools: int = 0  # records in spools that no process holds
     still: str | None = None  # why the replies that agents keep may quote them still
+    left: str | None = None  # why what killed exact runs left may quote them still
     before: dict[str, Any] | None = None  # the last time's Forgotten record
     influenced: list[Influence] = field(default_factory=list)
 
@@ -154,7 +155,6 @@ def forget(
     store.settle()
     gone = _erase(store, log, settings, record)
     home = settings.home.expanduser()
-    own_home.remove_left(home)
     return Report(
         principal=principal,
         dry_run=False,
@@ -164,6 +164,7 @@ def forget(
         log=dict(gone),
         spools=forget_left(home / "spool", principal, record.created_ms, settings),
         still=_forget_replies(home / FILE, record, keep_days=settings.retention_days),
+        left=remove_left(home),
         before=found.before,
         influenced=found.influenced,
     )
@@ -184,6 +185,15 @@ def _forget_replies(path: Path, record: Forgotten, *, keep_days: int) -> str | N
             kept.close()
     except (sqlite3.Error, DamagedError, OSError) as cause:
         return f"{path} cannot be used now ({cause})"
+    return None
+
+
+def remove_left(home: Path) -> str | None:
+    """Remove what exact runs that were killed left in a home; say why that failed."""
+    try:
+        own_home.remove_left(home)
+    except OSError as cause:
+        return f"{home / own_home.FOLDER} cannot be emptied now ({cause})"
     return None
 
 

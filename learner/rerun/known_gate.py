@@ -2,6 +2,7 @@
 
 But for what people who had no part in a generation said of its child (learner.fitness.held_out):
 somebody of them may be left out now, so that is taken out, and whoever is there is heard again.
+A child that they held before it was asked everything is asked anew: the rest never was.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,11 @@ class KnownGate:
     def __init__(self, gate: Gate, plans: Iterable[GenerationRow]) -> None:
         """Ask nothing yet. gate: what asks the others; plans: of the first run."""
         self._gate = gate
-        self._known = {(row.child, row.parent): row.gate for row in plans if row.gate}
+        self._known = {
+            (row.child, row.parent): row.gate
+            for row in plans
+            if row.gate and not (row.gate.get("quick") and _is_held_by_people(row.gate))
+        }
 
     def examine(
         self,
@@ -47,11 +52,17 @@ class KnownGate:
         )
 
 
+def _is_held_by_people(report: Json) -> bool:
+    """Whether what held-out people said of a child holds it, whatever else does."""
+    rows = report.get("rows", [])
+    return any(row["outcome"] == "fail" for row in rows if row["probe"] == HELD_OUT)
+
+
 def _of_the_gate(report: Json) -> Json:
     """Return a report as it was before anybody was heard."""
     rows = report.get("rows", [])
     asked = [row for row in rows if row["probe"] != HELD_OUT]
-    if not any(row["outcome"] == "fail" for row in rows if row["probe"] == HELD_OUT):
+    if not _is_held_by_people(report):
         return report | {"rows": asked} if len(asked) < len(rows) else report
     passed, reason = outcome_of(asked)
     return report | {"passed": passed, "reason": reason, "rows": asked}

@@ -15,8 +15,9 @@ runs everything that is due. Hence
 An operator's rollback is repeated at its place: back to the newest version that was made no later
 than the one that the first run went back to. So are a reset, and that it is learned again. What an
 operator promoted is not: it is said. A plan that the first run gave up untried, because its parent
-had been taken back meanwhile, is given up here as well; and a deletion that made a plan void in
-the first run's hands is heard here, too, before anything of the plan is computed.
+had been taken back meanwhile, is given up here as well; and a deletion of a turn that a plan in the
+first run's hands was to learn from, or had set aside, is heard here, too, before anything of the
+plan is computed.
 
 Writes nothing but to its own home. Knows nothing of how its result is kept.
 """
@@ -286,7 +287,7 @@ class _Run:
         )
 
     def _hear_deletions(self, plan: GenerationRow) -> None:
-        """Hear of the deletions that made a plan void in the first run's hands, if any did."""
+        """Hear of the deletions that concerned a plan in the first run's hands, if any did."""
         turn_ids = frozenset(plan.horizon.get(DELETED, ()))
         if not turn_ids:
             return

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 
 from sqlmodel import col, select
 
+from kernels.model.forward import Decoder
 from learner.batch.lessons import prepare
 from learner.batch.plan import HELD_OUT, batch_of
 from learner.batch.rewriting.teacher import Target, Teacher
@@ -97,11 +98,24 @@ class Trainer:
                 candidate_name=child.recipe.version,
                 quick=parts.rollout.policy != "direct",
             )
+        return self._heard(report, generation, child.decoder)
+
+    def _heard(
+        self, report: release.Report, generation: GenerationRow, child: Decoder
+    ) -> release.Report:
+        """Let those who were set aside score a child, by replies that nobody deleted meanwhile."""
+        parts = self._parts
         aside = [item["turn_id"] for item in generation.horizon.get(HELD_OUT, [])]
-        return held_out.heard(
-            report, generation, child.decoder, serving, parts.settings,
-            rows=self._turns(aside), backend=parts.backend, pause=self._pause,
-        )  # fmt: skip
+        rows = self._turns(aside)
+        while True:
+            found = held_out.heard(
+                report, generation, child, parts.serving, parts.settings,
+                rows=rows, backend=parts.backend, pause=self._pause,
+            )  # fmt: skip
+            left = self._turns(aside)
+            if left.keys() == rows.keys():
+                return found
+            rows = left
 
     def _turns(self, ids: Sequence[str]) -> dict[str, TurnRow]:
         with self._parts.store.reading() as session:

@@ -19,7 +19,7 @@ from deploy.operate.promote import append_promotion
 from deploy.operate.reset import append_reset
 from deploy.operate.rollback import append_rollback
 from deploy.operate.trial import steer
-from learner.batch.plan import RESTS
+from learner.batch.plan import HELD_OUT, RESTS
 from learner.rerun.branch import Builder, Progress, Rebuilt
 from learner.rerun.rebuild import build_exact, build_quick
 from learner.settings import LearnerSettings
@@ -489,6 +489,34 @@ def test_exact_voids_what_a_deletion_made_void(tmp_path: Path, common: Common) -
     learner.say([("feedback", gone)])
     learner.learn()
     assert states(learner) == ["released", "void"]
+    said = conversation(learner.base, 9, "And then?", ANN)
+    learner.say(("turns", each) for each in said)
+    assert learner.learn() == 0
+    with pytest.raises(ProofError, match="never moved"):
+        exact(learner, ANN)
+
+
+@pytest.mark.slow
+def test_exact_hears_nobody_who_was_not_heard(tmp_path: Path, common: Common) -> None:
+    """Cid, by whom the child falls, deleted the reply with the plan in hand: it is let through."""
+    learner = learner_home(
+        tmp_path / "home", common, [BOB], turns_per_generation=1, uses=1, pairs=2,
+        held_out_fitness=1e-9,
+    )  # fmt: skip
+    liked = conversation(learner.base, 1, "Thanks, perfect!", CID)
+    learner.say(("turns", each) for each in liked)
+    with pytest.raises(KilledError):
+        learner.learn(UntilPlanned(home=learner))
+    with store_session(learner.streams) as session:
+        (plan,) = session.exec(select(GenerationRow)).all()
+    assert [item["turn_id"] for item in plan.horizon[HELD_OUT]] == [liked[0].id]
+    gone = Deletion(
+        id="gone", turn_id=liked[0].id, line="main", principal=CID, session="s",
+        created_ms=int(NOW_S * 1000),
+    )  # fmt: skip
+    learner.say([("feedback", gone)])
+    learner.learn()
+    assert states(learner) == ["released"]
     said = conversation(learner.base, 9, "And then?", ANN)
     learner.say(("turns", each) for each in said)
     assert learner.learn() == 0

@@ -11,6 +11,8 @@ from sqlmodel import select
 
 from kernels.contract import Backend
 from kernels.model.forward import Decoder
+from learner.batch.plan import HELD_OUT
+from learner.forget.plans import DELETED
 from learner.judges.open import open_judges
 from learner.loop import Learner
 from learner.parts import Parts
@@ -27,6 +29,7 @@ from streams.model.open import BaseModel
 from streams.open import open_log
 from streams.records import (
     Candidate,
+    Deletion,
     Feedback,
     Forgotten,
     Mask,
@@ -651,6 +654,33 @@ def test_whoever_is_forgotten_meanwhile_moves_nothing(school: School) -> None:
     assert not school.step()
     assert {t.state for t in school.rows(TurnRow)} == {"forgotten"}
     assert {t.uses for t in school.rows(TurnRow)} == {0}
+
+
+def test_whoever_deletes_a_reply_meanwhile_holds_nothing_with_it(school: School) -> None:
+    """Two were set aside to score a child, and take their replies back while it is scored."""
+    for name in "abcd":
+        school.corrected(name, principal=name)
+    gone: list[str] = []
+
+    def take_back() -> None:
+        (plan,) = school.generations()
+        gone.append(plan.horizon[HELD_OUT][len(gone)]["turn_id"])
+        school.say(deletion(gone[-1]), topic="feedback")
+        school.clock.now_s += 2
+
+    school.gate.while_asked = lambda: school.pauses.extend([take_back, take_back])
+    assert school.step()
+    (row,) = school.generations()
+    assert (row.state, row.horizon[DELETED], row.gate["rows"]) == ("released", gone, [])
+    assert len(gone) == len(row.horizon[HELD_OUT]) == 2
+
+
+def deletion(turn_id: str) -> Deletion:
+    """Return the record by which whoever got a reply takes it back, named as the turn is here."""
+    return Deletion(
+        id=f"delete {turn_id}", turn_id=turn_id, line="main", principal=turn_id, session="s",
+        created_ms=1,
+    )  # fmt: skip
 
 
 def test_a_new_store_never_counts_what_the_log_still_holds(

@@ -477,6 +477,36 @@ def test_forgetting_removes_what_a_killed_run_left(
     assert not killed.exists()
 
 
+def test_forgetting_goes_on_past_what_a_killed_run_left(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be removed is told, with its path, when all else is forgotten."""
+    kept = kept_replies(taught)
+    (taught.home / "without").write_text("no folder")
+    asked = ("forget", "--principal", "anonymous", "--home", str(taught.home))
+    code, out, _ = run(*asked, capsys=capsys)
+    assert code == 0
+    assert f"{taught.home / 'without'} cannot be emptied now" in out
+    assert b"my secret" not in kept.read_bytes()
+    assert "Not a directory" in json.loads(run(*asked, "--json", capsys=capsys)[1])["left"]
+    (taught.home / "without").unlink()
+    assert json.loads(run(*asked, "--json", capsys=capsys)[1])["left"] is None
+
+
+def test_a_replay_goes_on_past_what_a_killed_run_left(
+    taught: StreamsSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says so, and comes as far as the model."""
+    (taught.home / "without").write_text("no folder")
+    model = str(taught.home / "no-model")
+    code, out, err = run(
+        "replay", "--without", "anonymous", "--home", str(taught.home), "--model", model,
+        capsys=capsys,
+    )  # fmt: skip
+    assert (code, out) == (2, "")
+    assert err.index("without cannot be emptied now") < err.index("no-model")
+
+
 def test_sigterm_ends_a_replay_in_order() -> None:
     """What it made for itself goes with it; afterwards the signal means what it meant before."""
     ended: list[str] = []

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlmodel import select
 
+from learner.batch.plan import HELD_OUT
 from learner.forget import store as forget
 from learner.forget.plans import DELETED
 from learner.intake import take
@@ -334,6 +335,35 @@ def test_a_plan_that_a_deletion_made_void_notes_it(store: Store, how: str) -> No
     assert [row.state for row in rows] == ["released", "void"]
     noted = {DELETED: [first.id]} if how == "deleted" else {}
     assert [row.horizon for row in rows] == [{}, noted]
+
+
+@pytest.mark.parametrize("how", ["forgotten", "deleted"])
+def test_a_plan_notes_the_deletion_of_what_it_set_aside(store: Store, how: str) -> None:
+    """Only one that is not done, and it stays; beside what makes it void, all of them are noted."""
+    first, second = talk("ann", 1, WORDS[2])
+    (learned, _) = talk("bob", 2, WORDS[2])
+    read(store, [first, second, learned])
+    aside = [{"turn_id": turn.id, "score": -1, "confidence": 1.0} for turn in (first, second)]
+    with store.transaction() as session:
+        for number, state in enumerate(("released", "planned"), start=1):
+            row = generation(number, state, {learned.id: 1.0}, None)  # type: ignore[arg-type]
+            row.horizon = {HELD_OUT: aside}
+            session.add(row)
+    said = [forgotten()] if how == "forgotten" else [deletion(first), deletion(second)]
+    read(store, said, from_offset=100)
+    ids = [first.id, second.id] if how == "deleted" else []
+    done, planned = noted_in(store)
+    assert done == ("released", None)
+    assert planned == ("planned", ids or None)
+    read(store, [deletion(learned, principal="bob")], from_offset=200)
+    assert noted_in(store) == [done, ("void", [*ids, learned.id])]
+
+
+def noted_in(store: Store) -> list[tuple[str, list[str] | None]]:
+    """Return each generation's state and the deletions that it notes."""
+    with store.reading() as session:
+        rows = session.exec(select(GenerationRow).order_by(GenerationRow.number)).all()  # type: ignore[arg-type]
+    return [(row.state, row.horizon.get(DELETED)) for row in rows]
 
 
 @pytest.mark.parametrize("early", [False, True])

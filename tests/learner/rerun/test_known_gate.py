@@ -1,7 +1,7 @@
 """What the gate is not asked again; what people said of a child beside it is not repeated."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -62,6 +62,16 @@ def test_whoever_is_there_is_heard_once() -> None:
     gate = KnownGate(Asked(), [planned(met)])
     again = Heard(gate.examine(CHILD, CHILD, "old", candidate_name="new"), row_of(-9.0, 1, 0.05))
     assert again.as_json() == json.loads(json.dumps(met.as_json()))
+
+
+@pytest.mark.parametrize("gained", [-9.0, 9.0])
+def test_a_child_that_people_held_early_is_asked_everything(gained: float) -> None:
+    """The rest was never asked of it; one that they let through keeps its report."""
+    own = replace(concluded([found("odds", 0.9)]), quick=True)
+    asked = Asked()
+    gate = KnownGate(asked, [planned(Heard(own, row_of(gained, 1, 0.05)))])
+    report = gate.examine(CHILD, CHILD, "old", candidate_name="new")
+    assert (asked.names, report.passed) == ((["new"], False) if gained < 0 else ([], True))
 
 
 def test_a_report_of_an_older_build_stays_as_it_was() -> None:
