@@ -1,7 +1,8 @@
 """Takes the words of turns that are forgotten out of plans: those that are made, and new ones.
 
-A plan with such a turn that is not done is void. Where a deletion did that it is noted in the plan,
-so that a run again, which hears of everything only at the next plan or rest, hears of it as soon
+A plan with such a turn that is not done is void, and never done: an order that it was made for
+stays open (learner.batch.when.mode). Where a deletion did that it is noted in the plan, so that a
+run again, which hears of everything only at the next plan or rest, hears of it as soon
 (learner.rerun.rerun); whoever is forgotten has no part in a run again, and so makes nothing void.
 """
 
