@@ -1,9 +1,10 @@
 """Takes the words of turns that are forgotten out of plans: those that are made, and new ones.
 
-A plan with such a turn that is not done is void; one that only set it aside, to score its child, is
-not. A deletion is noted in both, so that a run again, which hears of everything only at the next
-plan or rest, hears of it as soon (learner.rerun.rerun); whoever is forgotten has no part in a run
-again, and so needs no note.
+A plan with such a turn that is not done is void, and never done: an order that it was made for
+stays open (learner.batch.when.mode). One that only set it aside, to score its child, is not void. A
+deletion is noted in both, so that a run again, which hears of everything only at the next plan or
+rest, hears of it as soon (learner.rerun.rerun); whoever is forgotten has no part in a run again,
+and so needs no note.
 """
 
 import json

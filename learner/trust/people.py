@@ -10,7 +10,6 @@ that is run again plans alike.
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select
 
@@ -41,20 +40,21 @@ def crowd_of(
     own_gold: False to read it as builds did that looked at the newest of all people together
     first_turns: False to read it as builds did to which whoever was away was new again
     """
-    oldest_days = _oldest_days(session, line, now_ms, first_turns=first_turns)
-    active = num_active(session, line, now_ms=now_ms)
+    spoke = _firsts(line, _lately(line, now_ms), first_turns)
+    everyone = [_days(first_ms, now_ms) for _, first_ms in session.exec(spoke)]
+    oldest_days = min(max(everyone, default=0.0), float(LOOK_BACK_DAYS))
+    active = min(len(everyone), ENOUGH)
     many = everybody and active >= ENOUGH
     heard = TurnRow.line == line, col(TurnRow.principal).in_(set(principals))
     seen = _firsts(line, (*heard, col(TurnRow.created_ms) >= since_ms(now_ms)), first_turns)
     days = {name: _days(first_ms, now_ms) for name, first_ms in session.exec(seen)}
-    settled = _firsts(line, _lately(line, now_ms), first_turns)
     since = since_ms(now_ms)
     records = records_of(session, line, principals, since_ms=since, own=own_gold) if gold else {}
     return Crowd(
         active=active,
         days={name: days.get(name, float(LOOK_BACK_DAYS)) for name in sorted(set(principals))},
         oldest_days=oldest_days,
-        settled=_num_settled(session, settled, oldest_days, now_ms) if many else 0,
+        settled=sum(standing_of(each, oldest_days) >= 1 for each in everyone) if many else 0,
         records=records,
     )
 
@@ -63,31 +63,6 @@ def num_active(session: Session, line: str, *, now_ms: int) -> int:
     """Count the principals with judged turns of late, up to ENOUGH."""
     names = select(TurnRow.principal).where(*_lately(line, now_ms)).distinct().limit(ENOUGH)
     return len(session.exec(names).all())
-
-
-def _num_settled(session: Session, firsts: Any, oldest_days: float, now_ms: int) -> int:
-    """Count the principals who count in full beside the oldest."""
-    return sum(
-        standing_of(_days(first_ms, now_ms), oldest_days) >= 1
-        for _, first_ms in session.exec(firsts)
-    )
-
-
-def _oldest_days(session: Session, line: str, now_ms: int, *, first_turns: bool) -> float:
-    """Return since when the oldest of the active is here, as far as people are looked back at."""
-    lately = _lately(line, now_ms)
-    first = select(TurnRow.created_ms).where(*lately).order_by(col(TurnRow.created_ms)).limit(1)
-    first_ms = session.exec(first).first()
-    if first_ms is None:
-        return 0.0
-    earlier = aliased(TurnRow)
-    before = exists().where(
-        *_own(earlier, line, TurnRow), col(earlier.created_ms) < since_ms(now_ms)
-    )
-    returned = select(TurnRow.principal).where(*lately, before).limit(1)
-    if first_turns and session.exec(returned).first() is not None:
-        return float(LOOK_BACK_DAYS)
-    return _days(first_ms, now_ms)
 
 
 def _firsts(line: str, spoke: Sequence[Any], first_turns: bool) -> Any:

@@ -3,7 +3,8 @@
 The mode is a setting (`learner.mode`). An order (`quickset learn`) lets one generation be planned
 at once, in every mode, as soon as there is something to learn from; it is a record of the log, and
 the generation that fulfils it says so, so that a restart neither loses nor repeats it. One that was
-given up untried, as its parent had been taken back, fulfils nothing.
+given up untried, as its parent had been taken back, fulfils nothing; nor does one that became void
+while it was computed, as a turn of it was forgotten.
 
 Times of the day are this process's local ones, by the clock as it is set now: a machine may have
 started before its clock was right.
@@ -11,7 +12,7 @@ started before its clock was right.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
@@ -49,16 +50,13 @@ class Orders:
         """Return the newest order, unless a generation, however old, has fulfilled it."""
         if self._newest is None or self._newest.id in self._fulfilled:
             return None
-        since = select(GenerationRow.number, GenerationRow.state, GenerationRow.horizon).where(
-            GenerationRow.line == self._line, GenerationRow.number > self._looked_at
-        )
         taken: set[str] = set()
-        for number, state, horizon in session.exec(since.order_by(col(GenerationRow.number))):
-            if ORDER in horizon and UNTRIED not in horizon:
-                taken.add(horizon[ORDER])
-            if state == PLANNED:  # whether it is tried shows at its end
+        for row in session.exec(_later(self._line, self._looked_at)):
+            if ORDER in row.horizon and _takes(row):
+                taken.add(row.horizon[ORDER])
+            if row.state == PLANNED:  # whether it is tried shows at its end
                 break
-            self._looked_at = number
+            self._looked_at = row.number
             self._fulfilled |= taken
         return None if self._newest.id in self._fulfilled | taken else self._newest
 
@@ -66,6 +64,22 @@ class Orders:
         for record in records:
             if isinstance(record, LearnOrder) and record.line == self._line:
                 self._newest = record
+
+
+def _takes(row: Any) -> bool:
+    """Whether a generation fulfils its order, or may yet."""
+    # what is void and was never done lost its turns while it was computed (learner.forget.plans)
+    is_lost = row.state != PLANNED and row.done_ms is None
+    return not is_lost and UNTRIED not in row.horizon
+
+
+def _later(line: str, number: int) -> Any:
+    """Select of a line's generations after one what tells of orders, the oldest first."""
+    columns: Any = (
+        GenerationRow.number, GenerationRow.state, GenerationRow.horizon, GenerationRow.done_ms
+    )  # fmt: skip
+    later = GenerationRow.line == line, GenerationRow.number > number
+    return select(*columns).where(*later).order_by(col(GenerationRow.number))
 
 
 def _decoded(entries: Iterable[Entry]) -> Iterable[Record]:

@@ -5,11 +5,12 @@ which both replies are read; later what was shown, unless its client had named t
 turn takes a place of those that make a voice, and no principal's many stand before another's.
 
 What tells whether a turn counts is remembered until the trial ends, so that each record is looked
-at once. Knows nothing of what is read.
+at once; and only those that may count are looked at, a few at a time, as far as turns are asked
+for. Knows nothing of what is read.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from sqlmodel import Session, col, or_, select
@@ -19,7 +20,8 @@ from streams.line.line import Line
 from streams.store.states import CUT, SPEAKING, UNSEEN, UNTRAINED
 from streams.store.tables import TurnRow
 
-_AT_ONCE: Final = 500  # turns whose records are looked at by one query, as the observer does
+# Turns whose records are looked at by one query: few are wanted, and each may be long.
+_AT_ONCE: Final = 50
 
 
 class First:
@@ -32,46 +34,55 @@ class First:
     def of(self, session: Session, line: Line, since_ms: int, *, size: int) -> Iterator[Any]:
         """Return the turns that are to be read, by id and state, in the order of reading.
 
+        session: is read from as far as they are taken
         since_ms: when the trial began
         size: turns that make a voice, of a principal on a version
         """
         if line.trial is None:
             return iter(())
         turns = session.exec(_turns(line, since_ms)).all()
-        self._look_at(session, [turn.id for turn in turns])
-        turns = [turn for turn in turns if turn.id in self._told]
         if line.trial.share == 0:
-            return self._pairs(turns, line.version, size)
-        return self._shown(turns, size)
+            return self._pairs(session, turns, line.version, size)
+        return self._counting(session, turns, _is_shown, size)
 
-    def _pairs(self, turns: Sequence[Any], stable: str, size: int) -> Iterator[Any]:
+    def _pairs(
+        self, session: Session, turns: Sequence[Any], stable: str, size: int
+    ) -> Iterator[Any]:
         shown = {turn.id: turn for turn in turns if turn.version == stable}
-        taken = Counter[str]()
-        for turn in turns:
-            told = self._told[turn.id]
-            first = shown.get(told.beside or "")
-            if first is None or turn.version == stable or told.broke_off:
-                continue
-            if taken[first.principal] < size:
-                taken[first.principal] += 1
-                yield from (first, turn)
+        unseen = [turn for turn in turns if turn.version != stable]
 
-    def _shown(self, turns: Iterable[Any], size: int) -> Iterator[Any]:
+        def is_paired(told: Reply) -> bool:
+            return told.beside in shown and not told.broke_off
+
+        for turn in self._counting(session, unseen, is_paired, size):
+            yield from (shown[self._told[turn.id].beside or ""], turn)
+
+    def _counting(
+        self, session: Session, turns: Sequence[Any], counts: Callable[[Reply], bool], size: int
+    ) -> Iterator[Any]:
+        """Return the first turns of each voice whose replies count."""
         taken = Counter[tuple[str, str]]()
-        for turn in turns:
-            told, voice = self._told[turn.id], (turn.principal, turn.version)
-            counts = told.beside is None and not told.pinned
-            if counts and taken[voice] < size:
-                taken[voice] += 1
-                yield turn
+        for start in range(0, len(turns), _AT_ONCE):
+            next_ones = turns[start : start + _AT_ONCE]
+            some = [(turn, (turn.principal, turn.version)) for turn in next_ones]
+            self._look_at(session, [turn.id for turn, voice in some if taken[voice] < size])
+            for turn, voice in some:
+                told = self._told.get(turn.id)
+                if told is not None and counts(told) and taken[voice] < size:
+                    taken[voice] += 1
+                    yield turn
 
     def _look_at(self, session: Session, ids: Sequence[str]) -> None:
         new = [id for id in ids if id not in self._told]
-        for start in range(0, len(new), _AT_ONCE):
-            named = col(TurnRow.id).in_(new[start : start + _AT_ONCE])
-            for id, record in session.exec(select(TurnRow.id, TurnRow.record).where(named)):
-                if record:
-                    self._told[id] = reply_of(record)
+        if not new:
+            return
+        records = select(TurnRow.id, TurnRow.record).where(col(TurnRow.id).in_(new))
+        self._told |= {id: reply_of(record) for id, record in session.exec(records) if record}
+
+
+def _is_shown(told: Reply) -> bool:
+    """Whether a reply was shown, to a client that had not named what was to answer."""
+    return told.beside is None and not told.pinned
 
 
 def _turns(line: Line, since_ms: int) -> Any:

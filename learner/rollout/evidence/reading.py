@@ -15,6 +15,7 @@ Knows nothing of what is decided.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from sqlmodel import Session, col, select
@@ -112,13 +113,14 @@ class Reader:
 
     def _due(self, session: Session, line: Line, since_ms: int) -> list[TurnRow]:
         """Return the next turns to read: the first that count of each principal."""
-        due: list[str] = []
-        for turn in self._first.of(session, line, since_ms, size=self._settings.voice_turns):
-            again = turn.state == JUDGED and turn.id not in self._judged
-            if turn.id not in self._found or again:
-                due.append(turn.id)
-        found = [session.get(TurnRow, id) for id in due[:AT_ONCE]]
+        first = self._first.of(session, line, since_ms, size=self._settings.voice_turns)
+        due = (turn.id for turn in first if self._is_due(turn))
+        found = [session.get(TurnRow, id) for id in islice(due, AT_ONCE)]
         return [row for row in found if row is not None and row.record]
+
+    def _is_due(self, turn: Any) -> bool:
+        again = turn.state == JUDGED and turn.id not in self._judged
+        return again or turn.id not in self._found
 
     def _read(self, session: Session, row: TurnRow, stable: str) -> Mapping[str, float]:
         prompt = tuple(row.record["prompt_token_ids"])[-PROMPT_TOKENS:]

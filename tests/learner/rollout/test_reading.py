@@ -1,10 +1,16 @@
 """What the learner's models read of a trial's replies: first turns, once; of liked ones, more."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 from sqlmodel import select
 
 from kernels.contract import Backend
+from learner.rollout.evidence.first import First
 from learner.rollout.evidence.reading import AT_ONCE, Reader
 from learner.serving import Serving
 from streams.line import ledger
@@ -77,6 +83,25 @@ def test_however_much_one_principal_says_first_others_are_read(
     assert len({spoken[id] for id in reader.found}) == 3
 
 
+def test_a_look_reads_no_more_records_than_it_needs(trials_store: Store) -> None:
+    """Those of the turns at the beginning, and later none of anybody who has a voice by then."""
+    stage = Stage(trials_store)
+    stage.start()
+    for person in range(2):
+        stage.judged(100, candidate=1, stable=1, principal=f"p{person}", all_by="stable")
+    first = First()
+
+    def taken(most: int | None) -> tuple[list[str], int]:
+        with stage.store.reading() as session, records_asked(stage.store) as asked:
+            turns = first.of(session, stage.line, 0, size=2)
+            return [turn.principal for turn in islice(turns, most)], sum(asked)
+
+    assert taken(0) == ([], 0)
+    assert taken(1) == (["p0"], 50)
+    assert taken(None) == (["p0", "p0", "p1", "p1"], 50)
+    assert taken(None) == (["p0", "p0", "p1", "p1"], 0)
+
+
 def test_what_is_liked_later_is_read_again(
     stage: Stage, tiny_base: BaseModel, backend: Backend
 ) -> None:
@@ -123,3 +148,19 @@ def rows(stage: Stage) -> list[TurnRow]:
     """Read the turns of the line."""
     with stage.store.reading() as session:
         return list(session.exec(select(TurnRow).where(TurnRow.line == stage.name)))
+
+
+@contextmanager
+def records_asked(store: Store) -> Iterator[list[int]]:
+    """Note of how many turns each statement asks for the record."""
+    asked: list[int] = []
+
+    def note(_: Any, __: Any, statement: str, given: Any, ___: Any, ____: bool) -> None:
+        if "turns.record" in statement:
+            asked.append(len(given))
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(store.engine, "before_cursor_execute", note)

@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import Session, select
 
 from learner.batch.plan import next_plan
+from learner.rollout.evidence.first import First
 from learner.rollout.evidence.observe import SETTLE_MS
 from learner.rollout.evidence.reading import Reader
 from learner.rollout.trials import Trials
@@ -19,6 +20,7 @@ from streams.records import Message
 from streams.store.store import Store
 from streams.store.tables import ClientRow, JudgementRow, PlannerRow, TrialRow, TurnRow
 from tests.learner.rollout.shadowed import SHADOW, VERIFIED, Shadow
+from tests.learner.rollout.test_reading import records_asked
 from tests.learner.turns import said, turn
 
 
@@ -197,6 +199,17 @@ def test_both_replies_of_a_pair_are_read_however_late_it_comes(
     assert len(reads.found) == 8  # a voice is one pair here, however many there are
     shadow.steer()
     assert aboutness(shadow) == (4, 4)
+
+
+def test_of_pairs_the_records_of_what_nobody_saw_tell(shadow: Shadow) -> None:
+    """No record of what was shown is looked at to find which pairs are to be read."""
+    for person in range(4):
+        shadow.beside(3, "Well", "Well", principal=f"p{person}")
+    with shadow.store.reading() as session, records_asked(shadow.store) as asked:
+        turns = list(First().of(session, shadow.line, 0, size=2))
+    assert [turn.version for turn in turns] == ["base", "new"] * 8
+    assert [turn.principal for turn in turns[::4]] == ["p0", "p1", "p2", "p3"]
+    assert sum(asked) == 12
 
 
 def test_who_named_the_version_first_is_read_all_the_same(shadow: Shadow, reads: Reads) -> None:

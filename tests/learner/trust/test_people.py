@@ -250,6 +250,29 @@ def test_who_comes_back_after_a_month_is_no_newcomer() -> None:
     assert before.oldest_days == pytest.approx(0, abs=0.01)
 
 
+def test_the_oldest_is_here_since_its_first_turn_judged_or_not() -> None:
+    """As everybody is; only whoever is active counts, and nobody counts as older than a month."""
+    with planner(settings=LearnerSettings(), now_ms=NOW_MS) as here:
+
+        def oldest_days() -> float:
+            with here.store.reading() as session, plans(here.store.engine) as noted:
+                crowd = crowd_of(session, "main", ["new"], now_ms=NOW_MS)
+            assert noted.whole() == []
+            return crowd.oldest_days
+
+        assert oldest_days() == 0
+        meet(here, ["ann", "gone"], days_ago=20)
+        for id, days_ago in (("t1", 20), ("t2", 25)):
+            with here.store.transaction() as session:
+                row = session.get_one(TurnRow, id)
+                row.state, row.created_ms = "closed", NOW_MS - days_ago * DAY_MS
+        assert oldest_days() == 0
+        meet(here, ["ann", "bob"], days_ago=10)
+        assert oldest_days() == 20
+        meet(here, ["bob"], days_ago=90)
+        assert oldest_days() == 30
+
+
 def test_fresh_keys_are_new_beside_people_who_were_all_away() -> None:
     """Those say nothing of it, and have been here for months: a quorum of them is none."""
     with planner(settings=LearnerSettings(), now_ms=NOW_MS) as here:

@@ -15,7 +15,7 @@ from streams.line.offer import order_learning
 from streams.line.verbs import Audit
 from streams.model.open import BaseModel
 from streams.open import open_log
-from streams.records import Mask
+from streams.records import Deletion, Mask
 from streams.settings import StreamsSettings
 from streams.store.states import PLANNED, VOID, GenerationState
 from streams.store.store import open_store
@@ -136,7 +136,11 @@ def test_a_plan_that_was_given_up_untried_fulfils_no_order(tmp_path: Path) -> No
     assert is_open()
     keep(generation(2, {ORDER: "one"}, state=PLANNED))
     assert not is_open()
-    keep(generation(2, {ORDER: "one"}, state=VOID))  # tried, to no avail
+    keep(generation(2, {ORDER: "one"}, state=VOID, is_done=False))  # its turns were forgotten
+    assert is_open()
+    keep(generation(3, {ORDER: "one"}, state=PLANNED))
+    assert not is_open()
+    keep(generation(3, {ORDER: "one"}, state=VOID))  # tried, to no avail
     assert not is_open()
     store.close()
     log.close()
@@ -163,13 +167,43 @@ def test_an_order_outlives_a_plan_that_was_given_up(place: Place) -> None:
     assert not again.step()
 
 
+def test_an_order_outlives_a_plan_whose_turn_is_deleted(place: Place) -> None:
+    """The next plan is made for it, of what is left, and none after that."""
+    school = place.school(mode="manual")
+    order(school, "one")
+
+    def meanwhile() -> None:
+        deletion = Deletion(
+            id="d", line="main", turn_id="a", session="a", principal="alice", created_ms=1
+        )
+        school.say(deletion, topic="feedback")
+        school.clock.now_s += 2
+
+    school.pauses.append(meanwhile)
+    assert school.step()
+    assert [row.state for row in school.generations()] == ["void"]
+    school.corrected("c")
+    assert school.step()
+    first, second = school.generations()
+    assert (second.state, sorted(second.turn_ids)) == ("released", ["b", "c"])
+    assert first.horizon[ORDER] == second.horizon[ORDER] == "one"
+    school.learner.catch_up()
+    school.corrected("d")
+    assert not school.step()
+
+
 def generation(
-    number: int, horizon: dict[str, Any], *, state: GenerationState = "released"
+    number: int,
+    horizon: dict[str, Any],
+    *,
+    state: GenerationState = "released",
+    is_done: bool = True,
 ) -> GenerationRow:
     """A generation of the line, as far as orders are concerned."""
     return GenerationRow(
         id=f"generation-{number}", line="main", number=number, parent="base", key="0" * 16,
         state=state, turn_ids=[], horizon=horizon, planned_ms=number,
+        done_ms=number if is_done and state != PLANNED else None,
     )  # fmt: skip
 
 
