@@ -10,11 +10,11 @@ Knows nothing of what else a schema says.
 import json
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeGuard
 
-from agent.turn.held.schema import NAMED, Faulty
+from agent.turn.held.schema import NAMED, Faulty, Place, path
 from streams.records import Json
 
 # Together, digits without zeros at the end: half a second of a processor. Multiplied, two of them
@@ -42,10 +42,10 @@ def unkept_number(schema: Json) -> Faulty | None:
     found = _costly(schema)
     if found is not None:
         return found
-    for path, part, kind in _parts(schema):
+    for place, part, kind in _parts(schema):
         for name in _bounds(part) if kind == "schema" else ():
             if _bounds(part)[name] is None:
-                return Faulty(f"{path}.{name}", "it is beyond what a number of 64 bits holds")
+                return Faulty(path((place, name)), "it is beyond what a number of 64 bits holds")
     return None
 
 
@@ -129,8 +129,8 @@ def _least(bound: float, *, beyond: bool) -> int | None:
 def _costly(schema: Json) -> Faulty | None:
     """Find the largest multiple where all together take too long to follow."""
     places = {
-        _digits(part["multipleOf"]): path
-        for path, part, _ in _parts(schema)
+        _digits(part["multipleOf"]): place
+        for place, part, _ in _parts(schema)
         if _is_number(part.get("multipleOf")) and 0 < part["multipleOf"] < math.inf
     }
     if not places:
@@ -142,7 +142,7 @@ def _costly(schema: Json) -> Faulty | None:
         why = "multiples in a schema of which parts hold together have a too large common one"
     else:
         return None
-    return Faulty(f"{places[most]}.multipleOf", why)
+    return Faulty(path((places[most], "multipleOf")), why)
 
 
 def _common(multiples: Collection[tuple[int, int]]) -> int:
@@ -180,19 +180,26 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 
-def _parts(schema: Json) -> Iterator[tuple[str, Json, _Kind]]:
+def _parts(schema: Json) -> Iterator[tuple[Place, Json, _Kind]]:
     """All objects in a schema, since references may point to any, each with where it stands."""
-    waiting: list[tuple[str, Any, _Kind]] = [("schema", schema, "schema")]
+    waiting: list[tuple[Place, Any, _Kind]] = [(None, schema, "schema")]
     while waiting:
-        path, found, kind = waiting.pop()
+        place, found, kind = waiting.pop()
         if isinstance(found, dict):
-            yield path, found, kind
-            waiting += [(f"{path}.{name}", each, _kind(kind, name)) for name, each in found.items()]
-        elif isinstance(found, list):
-            waiting += [(f"{path}[{n}]", each, kind) for n, each in enumerate(found)]
+            yield place, found, kind
+        inner: Iterable[tuple[str | int, Any]] = (
+            found.items() if isinstance(found, dict) else enumerate(found)
+        )
+        waiting += [
+            ((place, step), each, _kind(kind, step))
+            for step, each in inner
+            if isinstance(each, dict | list)
+        ]
 
 
-def _kind(outer: _Kind, name: str) -> _Kind:
+def _kind(outer: _Kind, step: str | int) -> _Kind:
+    if isinstance(step, int):
+        return outer
     if outer == "schema":
-        return "names" if name in NAMED else "value" if name in _VALUES else "schema"
+        return "names" if step in NAMED else "value" if step in _VALUES else "schema"
     return "schema" if outer == "names" else "value"

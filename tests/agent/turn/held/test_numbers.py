@@ -1,6 +1,7 @@
 """Numbers of clients' schemas: bounds are kept to, and no multiple holds everybody up."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -72,6 +73,19 @@ def test_multiples_that_take_too_long_to_follow_are_refused_with_their_place(
     with pytest.raises(InvalidError, match="multiple") as caught:
         held_to(compiler, schema)
     assert path in caught.value.message
+
+
+@pytest.mark.parametrize("part", [1, {}, [], {"multipleOf": 5}])
+def test_a_long_name_of_many_parts_is_not_copied_for_each(part: Any) -> None:
+    """A body of some kilobytes must not use up a server's memory."""
+    schema = {"type": "object", "k" * 20_000: [part] * 2000}
+    tracemalloc.start()
+    try:
+        assert unkept_number(schema) is None
+        assert kept(schema, loose=True) is schema
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_multiples_in_a_client_s_grammar_are_no_quicker(compiler: Compiler) -> None:
