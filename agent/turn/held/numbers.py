@@ -51,11 +51,12 @@ def unkept_number(schema: Json) -> Faulty | None:
 
 def unkept_in_lark(grammar: str) -> Faulty | None:
     """Find the same in the schemas within a grammar in Lark's form."""
-    place = 0
-    while (found := _IN_LARK.search(grammar, place)) is not None:
+    for found in _IN_LARK.finditer(grammar):  # within others, too: one may begin in a comment
         try:
-            schema, place = json.JSONDecoder().raw_decode(grammar, found.end())
-        except (ValueError, RecursionError):
+            schema, _ = json.JSONDecoder().raw_decode(grammar, found.end())
+        except ValueError:  # of a comment or a text, or one that no grammar may have
+            continue
+        except RecursionError:
             return Faulty("%json", "it cannot be read")
         costly = _costly(schema)
         if costly is not None:

@@ -88,11 +88,48 @@ def test_a_long_name_of_many_parts_is_not_copied_for_each(part: Any) -> None:
         tracemalloc.stop()
 
 
-def test_multiples_in_a_client_s_grammar_are_no_quicker(compiler: Compiler) -> None:
+MUCH = '{"type": "integer", "multipleOf": 99991}'
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        f'start: "a" | %json {MUCH}',
+        f"// as in %json {{a}}\nstart: %json {MUCH}",
+        f'start: "%json {{" | %json {{":1}}": 2, "anyOf": [{MUCH}]}}',  # as if it were in a text
+    ],
+)
+def test_multiples_in_a_client_s_grammar_are_no_quicker(compiler: Compiler, grammar: str) -> None:
     """Lark takes schemas, too."""
-    form = TextForm("grammar", 'start: "a" | %json {"type": "integer", "multipleOf": 9999991}')
-    with pytest.raises(InvalidError, match=r"%json: schema\.multipleOf: over"):
-        hold(Constraint("x", form), None, compiler=compiler, form=HERMES)
+    with pytest.raises(InvalidError, match=r"%json: schema.*\.multipleOf: over"):
+        hold(Constraint("x", TextForm("grammar", grammar)), None, compiler=compiler, form=HERMES)
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        '// %json {a}\nstart: "a"',
+        'start: "a" // %json {',
+        'start: "a" | "%json {"',
+        'start: "a" | "%json {\\"type\\": 5}"',
+        'start: "a" | %json {"const": "%json {\\"multipleOf\\": 9999991}"}',
+    ],
+)
+def test_what_only_looks_like_a_schema_in_a_grammar_is_let_be(
+    compiler: Compiler, grammar: str
+) -> None:
+    """In comments and in texts."""
+    form = TextForm("grammar", grammar)
+    held = hold(Constraint("x", form), None, compiler=compiler, form=HERMES)
+    assert may_be(compiler, held, "a")
+
+
+def test_what_is_wrong_with_a_schema_in_a_grammar_is_told(compiler: Compiler) -> None:
+    """One that is no JSON, or too deep to be searched."""
+    for schema in ('{"type": integer}', '{"items": ' * 100_000):
+        form = TextForm("grammar", f"start: %json {schema}")
+        with pytest.raises(InvalidError, match="%json"):
+            hold(Constraint("x", form), None, compiler=compiler, form=HERMES)
 
 
 def test_a_client_may_let_them_be_passed_over(compiler: Compiler) -> None:
