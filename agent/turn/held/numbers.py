@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeGuard
+from urllib.parse import unquote
 
 from agent.turn.held.schema import NAMED, Faulty, Place, path
 from streams.records import Json
@@ -27,8 +28,8 @@ _EXACT: Final = 2**53
 MAX_BOUND: Final = 2**63 - 1024
 _MAX_INTEGER: Final = 2**63 - 1
 _VALUES: Final = ("const", "enum", "default", "examples")
-_MEETS: Final = ("allOf", "patternProperties")  # where parts hold together …
-_MAY_MEET: Final = frozenset({"$ref", "$dynamicRef", "anyOf", "oneOf"})  # … or beside others
+# Where parts hold together: several of allOf, and what stands beside one that names another.
+_MAY_MEET: Final = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf"})
 _NOTES: Final = frozenset({"title", "description", "default", "examples", "$defs", "definitions",
                            "$schema", "$id", "id", "$comment", "deprecated"})  # fmt: skip
 _IN_LARK: Final = re.compile(r"%json\s*(?=\{)")
@@ -78,9 +79,9 @@ def kept(schema: Json, *, loose: bool) -> Json:
     ):
         return schema
     copied: Json = json.loads(json.dumps(schema))
+    for _, part in _multiples(copied) if costly else ():
+        del part["multipleOf"]
     for _, part, kind in _parts(copied):
-        if costly and _is_number(part.get("multipleOf")):
-            del part["multipleOf"]
         for name, bound in _bounds(part).items() if kind == "schema" else ():
             if bound is not None:
                 _narrow(part, name, bound)
@@ -131,8 +132,8 @@ def _costly(schema: Json) -> Faulty | None:
     """Find the largest multiple where all together take too long to follow."""
     places = {
         _digits(part["multipleOf"]): place
-        for place, part, _ in _parts(schema)
-        if _is_number(part.get("multipleOf")) and 0 < part["multipleOf"] < math.inf
+        for place, part in _multiples(schema)
+        if 0 < part["multipleOf"] < math.inf
     }
     if not places:
         return None
@@ -144,6 +145,24 @@ def _costly(schema: Json) -> Faulty | None:
     else:
         return None
     return Faulty(path((places[most], "multipleOf")), why)
+
+
+def _multiples(schema: Json) -> Iterator[tuple[Place, Json]]:
+    """The parts that ask for a multiple; a value is one only if a reference may lead there."""
+    led = any(map(_leads_into_value, (part for _, part, _ in _parts(schema))))
+    for place, part, kind in _parts(schema):
+        if _is_number(part.get("multipleOf")) and (led or kind != "value"):
+            yield place, part
+
+
+def _leads_into_value(part: Json) -> bool:
+    """Whether a part refers to some value within the schema, or by a name that may be one's."""
+    for target in (part.get("$ref"), part.get("$dynamicRef")):
+        if isinstance(target, str):
+            start, *steps = unquote(target).split("/")
+            if start != "#" or not set(_VALUES).isdisjoint(steps):
+                return True
+    return False
 
 
 def _common(multiples: Collection[tuple[int, int]]) -> int:
@@ -172,9 +191,15 @@ def _digits(number: float) -> tuple[int, int]:
 
 
 def _meets(part: Json) -> bool:
-    """Whether what stands in a part may have to hold together."""
-    choices = _MAY_MEET & part.keys()
-    return any(name in part for name in _MEETS) or (bool(choices) and len(part.keys() - _NOTES) > 1)
+    """Whether what stands in a part may have to hold together.
+
+    >>> _meets({"allOf": [{"$ref": "#/$defs/price"}], "title": "Price"})
+    False
+    """
+    several = part.get("allOf")
+    if "patternProperties" in part or (isinstance(several, list) and len(several) > 1):
+        return True
+    return bool(_MAY_MEET & part.keys()) and len(part.keys() - _NOTES) > 1
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

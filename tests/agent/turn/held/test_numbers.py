@@ -193,6 +193,41 @@ def test_what_is_no_schema_keeps_its_numbers() -> None:
     assert narrowed == {"properties": {"const": {"minimum": NEXT + 1}}, **schema}
 
 
+def test_what_is_no_schema_keeps_its_multiples() -> None:
+    """They are not followed, so they do not count, and stay where others are left out."""
+    values = {
+        "const": {"multipleOf": 99_991},
+        "enum": [{"multipleOf": 99_991}],
+        "$ref": "#/$defs/a",
+        "$defs": {"a": {"type": "object"}},
+    }
+    assert unkept_number(values) is None
+    assert kept(values, loose=True) is values
+    loose = kept({"properties": {"a": {"multipleOf": 99_989}}, **values}, loose=True)
+    assert loose == {"properties": {"a": {}}, **values}
+
+
+def test_a_reference_that_is_wrapped_alone_holds_nothing_together() -> None:
+    """As generators of schemas write each that has a description."""
+    wrapped = {"allOf": [{"$ref": "#/$defs/Price"}], "description": "What it costs."}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"price": wrapped, "lot": {"type": "integer", "multipleOf": 1000}},
+        "$defs": {"Price": {"type": "number", "multipleOf": 0.01}},
+    }
+    assert unkept_number(schema) is None
+    schema["properties"]["price"] = {**wrapped, "multipleOf": 0.03}
+    assert unkept_number(schema) is not None
+
+
+@pytest.mark.parametrize("reference", ["#/x/const", "#/x/c%6Fnst", "http://a/x#/x/const", "other"])
+def test_a_value_that_may_be_referred_to_counts_as_a_schema(reference: str) -> None:
+    """Else it would be a way to have any multiple followed."""
+    schema = {"$ref": reference, "x": {"const": {"multipleOf": 99_991}}}
+    assert unkept_number(schema) is not None
+    assert kept(schema, loose=True) == {"$ref": reference, "x": {"const": {}}}
+
+
 @pytest.mark.parametrize("bound", [{"minimum": 2**63}, {"exclusiveMaximum": -1e300}])
 def test_a_bound_that_nothing_reaches_is_refused_by_its_name(
     compiler: Compiler, bound: dict[str, float]
