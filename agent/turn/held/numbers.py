@@ -10,11 +10,12 @@ Knows nothing of what else a schema says.
 import json
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeGuard
+from urllib.parse import unquote
 
-from agent.turn.held.schema import NAMED, Faulty
+from agent.turn.held.schema import NAMED, Faulty, Place, path
 from streams.records import Json
 
 # Together, digits without zeros at the end: half a second of a processor. Multiplied, two of them
@@ -27,8 +28,8 @@ _EXACT: Final = 2**53
 MAX_BOUND: Final = 2**63 - 1024
 _MAX_INTEGER: Final = 2**63 - 1
 _VALUES: Final = ("const", "enum", "default", "examples")
-_MEETS: Final = ("allOf", "patternProperties")  # where parts hold together …
-_MAY_MEET: Final = frozenset({"$ref", "$dynamicRef", "anyOf", "oneOf"})  # … or beside others
+# Where parts hold together: several of allOf, and what stands beside one that names another.
+_MAY_MEET: Final = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf"})
 _NOTES: Final = frozenset({"title", "description", "default", "examples", "$defs", "definitions",
                            "$schema", "$id", "id", "$comment", "deprecated"})  # fmt: skip
 _IN_LARK: Final = re.compile(r"%json\s*(?=\{)")
@@ -42,20 +43,21 @@ def unkept_number(schema: Json) -> Faulty | None:
     found = _costly(schema)
     if found is not None:
         return found
-    for path, part, kind in _parts(schema):
+    for place, part, kind in _parts(schema):
         for name in _bounds(part) if kind == "schema" else ():
             if _bounds(part)[name] is None:
-                return Faulty(f"{path}.{name}", "it is beyond what a number of 64 bits holds")
+                return Faulty(path((place, name)), "it is beyond what a number of 64 bits holds")
     return None
 
 
 def unkept_in_lark(grammar: str) -> Faulty | None:
     """Find the same in the schemas within a grammar in Lark's form."""
-    place = 0
-    while (found := _IN_LARK.search(grammar, place)) is not None:
+    for found in _IN_LARK.finditer(grammar):  # within others, too: one may begin in a comment
         try:
-            schema, place = json.JSONDecoder().raw_decode(grammar, found.end())
-        except (ValueError, RecursionError):
+            schema, _ = json.JSONDecoder().raw_decode(grammar, found.end())
+        except ValueError:  # of a comment or a text, or one that no grammar may have
+            continue
+        except RecursionError:
             return Faulty("%json", "it cannot be read")
         costly = _costly(schema)
         if costly is not None:
@@ -77,9 +79,9 @@ def kept(schema: Json, *, loose: bool) -> Json:
     ):
         return schema
     copied: Json = json.loads(json.dumps(schema))
+    for _, part in _multiples(copied) if costly else ():
+        del part["multipleOf"]
     for _, part, kind in _parts(copied):
-        if costly and _is_number(part.get("multipleOf")):
-            del part["multipleOf"]
         for name, bound in _bounds(part).items() if kind == "schema" else ():
             if bound is not None:
                 _narrow(part, name, bound)
@@ -129,9 +131,9 @@ def _least(bound: float, *, beyond: bool) -> int | None:
 def _costly(schema: Json) -> Faulty | None:
     """Find the largest multiple where all together take too long to follow."""
     places = {
-        _digits(part["multipleOf"]): path
-        for path, part, _ in _parts(schema)
-        if _is_number(part.get("multipleOf")) and 0 < part["multipleOf"] < math.inf
+        _digits(part["multipleOf"]): place
+        for place, part in _multiples(schema)
+        if 0 < part["multipleOf"] < math.inf
     }
     if not places:
         return None
@@ -142,7 +144,25 @@ def _costly(schema: Json) -> Faulty | None:
         why = "multiples in a schema of which parts hold together have a too large common one"
     else:
         return None
-    return Faulty(f"{places[most]}.multipleOf", why)
+    return Faulty(path((places[most], "multipleOf")), why)
+
+
+def _multiples(schema: Json) -> Iterator[tuple[Place, Json]]:
+    """The parts that ask for a multiple; a value is one only if a reference may lead there."""
+    led = any(map(_leads_into_value, (part for _, part, _ in _parts(schema))))
+    for place, part, kind in _parts(schema):
+        if _is_number(part.get("multipleOf")) and (led or kind != "value"):
+            yield place, part
+
+
+def _leads_into_value(part: Json) -> bool:
+    """Whether a part refers to some value within the schema, or by a name that may be one's."""
+    for target in (part.get("$ref"), part.get("$dynamicRef")):
+        if isinstance(target, str):
+            start, *steps = unquote(target).split("/")
+            if start != "#" or not set(_VALUES).isdisjoint(steps):
+                return True
+    return False
 
 
 def _common(multiples: Collection[tuple[int, int]]) -> int:
@@ -171,28 +191,41 @@ def _digits(number: float) -> tuple[int, int]:
 
 
 def _meets(part: Json) -> bool:
-    """Whether what stands in a part may have to hold together."""
-    choices = _MAY_MEET & part.keys()
-    return any(name in part for name in _MEETS) or (bool(choices) and len(part.keys() - _NOTES) > 1)
+    """Whether what stands in a part may have to hold together.
+
+    >>> _meets({"allOf": [{"$ref": "#/$defs/price"}], "title": "Price"})
+    False
+    """
+    several = part.get("allOf")
+    if "patternProperties" in part or (isinstance(several, list) and len(several) > 1):
+        return True
+    return bool(_MAY_MEET & part.keys()) and len(part.keys() - _NOTES) > 1
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 
-def _parts(schema: Json) -> Iterator[tuple[str, Json, _Kind]]:
+def _parts(schema: Json) -> Iterator[tuple[Place, Json, _Kind]]:
     """All objects in a schema, since references may point to any, each with where it stands."""
-    waiting: list[tuple[str, Any, _Kind]] = [("schema", schema, "schema")]
+    waiting: list[tuple[Place, Any, _Kind]] = [(None, schema, "schema")]
     while waiting:
-        path, found, kind = waiting.pop()
+        place, found, kind = waiting.pop()
         if isinstance(found, dict):
-            yield path, found, kind
-            waiting += [(f"{path}.{name}", each, _kind(kind, name)) for name, each in found.items()]
-        elif isinstance(found, list):
-            waiting += [(f"{path}[{n}]", each, kind) for n, each in enumerate(found)]
+            yield place, found, kind
+        inner: Iterable[tuple[str | int, Any]] = (
+            found.items() if isinstance(found, dict) else enumerate(found)
+        )
+        waiting += [
+            ((place, step), each, _kind(kind, step))
+            for step, each in inner
+            if isinstance(each, dict | list)
+        ]
 
 
-def _kind(outer: _Kind, name: str) -> _Kind:
+def _kind(outer: _Kind, step: str | int) -> _Kind:
+    if isinstance(step, int):
+        return outer
     if outer == "schema":
-        return "names" if name in NAMED else "value" if name in _VALUES else "schema"
+        return "names" if step in NAMED else "value" if step in _VALUES else "schema"
     return "schema" if outer == "names" else "value"

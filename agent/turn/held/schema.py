@@ -5,7 +5,7 @@ Knows nothing of how schemas are kept to.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from streams.records import Json
 
@@ -22,6 +22,9 @@ _SHARED: Final = ("$defs", "definitions")
 _DECIDES: Final = ("additionalProperties", "patternProperties", "allOf", "anyOf", "oneOf", "$ref",
                    "unevaluatedProperties")  # fmt: skip
 
+# Where a part stands: in which, and at what name or number there; None: it is the whole.
+Place: TypeAlias = "tuple[Place, str | int] | None"
+
 
 @dataclass(frozen=True, slots=True)
 class Faulty:
@@ -29,6 +32,21 @@ class Faulty:
 
     path: str
     why: str
+
+
+def path(place: Place) -> str:
+    """Write out where a part stands.
+
+    Only of one that is told: were it written for each, all within a long name would copy it.
+
+    >>> path(((None, "anyOf"), 0))
+    'schema.anyOf[0]'
+    """
+    steps: list[str] = []
+    while place is not None:
+        place, step = place
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+    return "schema" + "".join(reversed(steps))
 
 
 def of_arguments(parameters: Json | None) -> Json:
@@ -79,14 +97,15 @@ def faulty_part(
     if why is None:
         return None
     shared: Json = {name: schema[name] for name in _SHARED if name in schema}
-    path, tried = "schema", 0
+    place: Place = None
+    tried = 0
     inner = iter(_parts(schema))
     while tried < MAX_TRIED and has_time() and (each := next(inner, None)) is not None:
         tried += 1
         name, part = each
         if fails({**shared, **part}) == why:
-            path, inner = f"{path}.{name}", iter(_parts(part))
-    return Faulty(path, why)
+            place, inner = (place, name), iter(_parts(part))
+    return Faulty(path(place), why)
 
 
 def crowded_part(schema: Json) -> Faulty | None:
@@ -94,17 +113,18 @@ def crowded_part(schema: Json) -> Faulty | None:
 
     Any of them may come next then, which shows in the midst of a reply, and not before.
     """
-    waiting, known = [("schema", schema)], dict[str, int]()
+    waiting: list[tuple[Place, Json]] = [(None, schema)]
+    known = dict[str, int]()
     while waiting:
-        path, part = waiting.pop()
+        place, part = waiting.pop()
         try:
             number = _optional(part, schema, known)
         except RecursionError:
-            return Faulty(path, "its references go on from one to the next too often")
+            return Faulty(path(place), "its references go on from one to the next too often")
         if number > MAX_OPTIONAL:
             why = f"{number} properties in a row may be left out: name some of them as required"
-            return Faulty(path, f"{why}, or have at most {MAX_OPTIONAL}")
-        waiting += [(f"{path}.{name}", inner) for name, inner in _parts(part)]
+            return Faulty(path(place), f"{why}, or have at most {MAX_OPTIONAL}")
+        waiting += [((place, name), inner) for name, inner in _parts(part)]
     return None
 
 

@@ -1,6 +1,7 @@
 """Numbers of clients' schemas: bounds are kept to, and no multiple holds everybody up."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -74,11 +75,61 @@ def test_multiples_that_take_too_long_to_follow_are_refused_with_their_place(
     assert path in caught.value.message
 
 
-def test_multiples_in_a_client_s_grammar_are_no_quicker(compiler: Compiler) -> None:
+@pytest.mark.parametrize("part", [1, {}, [], {"multipleOf": 5}])
+def test_a_long_name_of_many_parts_is_not_copied_for_each(part: Any) -> None:
+    """A body of some kilobytes must not use up a server's memory."""
+    schema = {"type": "object", "k" * 20_000: [part] * 2000}
+    tracemalloc.start()
+    try:
+        assert unkept_number(schema) is None
+        assert kept(schema, loose=True) is schema
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+
+
+MUCH = '{"type": "integer", "multipleOf": 99991}'
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        f'start: "a" | %json {MUCH}',
+        f"// as in %json {{a}}\nstart: %json {MUCH}",
+        f'start: "%json {{" | %json {{":1}}": 2, "anyOf": [{MUCH}]}}',  # as if it were in a text
+    ],
+)
+def test_multiples_in_a_client_s_grammar_are_no_quicker(compiler: Compiler, grammar: str) -> None:
     """Lark takes schemas, too."""
-    form = TextForm("grammar", 'start: "a" | %json {"type": "integer", "multipleOf": 9999991}')
-    with pytest.raises(InvalidError, match=r"%json: schema\.multipleOf: over"):
-        hold(Constraint("x", form), None, compiler=compiler, form=HERMES)
+    with pytest.raises(InvalidError, match=r"%json: schema.*\.multipleOf: over"):
+        hold(Constraint("x", TextForm("grammar", grammar)), None, compiler=compiler, form=HERMES)
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        '// %json {a}\nstart: "a"',
+        'start: "a" // %json {',
+        'start: "a" | "%json {"',
+        'start: "a" | "%json {\\"type\\": 5}"',
+        'start: "a" | %json {"const": "%json {\\"multipleOf\\": 9999991}"}',
+    ],
+)
+def test_what_only_looks_like_a_schema_in_a_grammar_is_let_be(
+    compiler: Compiler, grammar: str
+) -> None:
+    """In comments and in texts."""
+    form = TextForm("grammar", grammar)
+    held = hold(Constraint("x", form), None, compiler=compiler, form=HERMES)
+    assert may_be(compiler, held, "a")
+
+
+def test_what_is_wrong_with_a_schema_in_a_grammar_is_told(compiler: Compiler) -> None:
+    """One that is no JSON, or too deep to be searched."""
+    for schema in ('{"type": integer}', '{"items": ' * 100_000):
+        form = TextForm("grammar", f"start: %json {schema}")
+        with pytest.raises(InvalidError, match="%json"):
+            hold(Constraint("x", form), None, compiler=compiler, form=HERMES)
 
 
 def test_a_client_may_let_them_be_passed_over(compiler: Compiler) -> None:
@@ -140,6 +191,41 @@ def test_what_is_no_schema_keeps_its_numbers() -> None:
     assert kept(schema, loose=True) is schema
     narrowed = kept({"properties": {"const": {"minimum": NEXT}}, **schema}, loose=False)
     assert narrowed == {"properties": {"const": {"minimum": NEXT + 1}}, **schema}
+
+
+def test_what_is_no_schema_keeps_its_multiples() -> None:
+    """They are not followed, so they do not count, and stay where others are left out."""
+    values = {
+        "const": {"multipleOf": 99_991},
+        "enum": [{"multipleOf": 99_991}],
+        "$ref": "#/$defs/a",
+        "$defs": {"a": {"type": "object"}},
+    }
+    assert unkept_number(values) is None
+    assert kept(values, loose=True) is values
+    loose = kept({"properties": {"a": {"multipleOf": 99_989}}, **values}, loose=True)
+    assert loose == {"properties": {"a": {}}, **values}
+
+
+def test_a_reference_that_is_wrapped_alone_holds_nothing_together() -> None:
+    """As generators of schemas write each that has a description."""
+    wrapped = {"allOf": [{"$ref": "#/$defs/Price"}], "description": "What it costs."}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"price": wrapped, "lot": {"type": "integer", "multipleOf": 1000}},
+        "$defs": {"Price": {"type": "number", "multipleOf": 0.01}},
+    }
+    assert unkept_number(schema) is None
+    schema["properties"]["price"] = {**wrapped, "multipleOf": 0.03}
+    assert unkept_number(schema) is not None
+
+
+@pytest.mark.parametrize("reference", ["#/x/const", "#/x/c%6Fnst", "http://a/x#/x/const", "other"])
+def test_a_value_that_may_be_referred_to_counts_as_a_schema(reference: str) -> None:
+    """Else it would be a way to have any multiple followed."""
+    schema = {"$ref": reference, "x": {"const": {"multipleOf": 99_991}}}
+    assert unkept_number(schema) is not None
+    assert kept(schema, loose=True) == {"$ref": reference, "x": {"const": {}}}
 
 
 @pytest.mark.parametrize("bound", [{"minimum": 2**63}, {"exclusiveMaximum": -1e300}])

@@ -1,5 +1,6 @@
 """Schemas of clients: in which part something is wrong, or more may be left out than can be."""
 
+import tracemalloc
 from typing import Any, cast
 
 import pytest
@@ -67,6 +68,19 @@ def test_references_without_an_end_are_a_fault_and_no_failure() -> None:
     found = crowded_part({"$ref": "#/$defs/d0", "$defs": chain})
     assert found is not None
     assert "references" in found.why
+
+
+@pytest.mark.parametrize("name", ["allOf", "anyOf", "oneOf", "prefixItems", "properties"])
+def test_a_long_name_of_many_parts_is_not_copied_for_each(name: str) -> None:
+    """A body of some kilobytes must not use up a server's memory."""
+    parts = {str(n): {} for n in range(2000)} if name == "properties" else [{}] * 2000
+    schema = {"properties": {"k" * 20_000: {name: parts}}}
+    tracemalloc.start()
+    try:
+        assert crowded_part(schema) is None
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
 
 
 class SlowCompiler:
