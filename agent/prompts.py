@@ -14,6 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from agent.constrain.contract import Compiler
+from agent.constrain.open import open_thread
 from agent.errors import InvalidError, UnavailableError
 from agent.tools.format import Format
 from agent.tools.served import Served, Toolbox
@@ -59,7 +60,7 @@ class Prompts:
         self.allowed = Allowed()  # calls that somebody allowed, with what came of them
         # the tokenizer's thread, for whoever else renders
         self.rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
-        self._holding = ThreadPoolExecutor(1, thread_name_prefix="hold")
+        self._holding = open_thread()
         self._closed = False
 
     def close(self) -> None:

@@ -45,6 +45,9 @@ _MAX_STEPS: Final = 500_000
 # What reading an expression may cost: (a{1000}){1000} is refused in a second and not in six, and an
 # enumeration of ten thousand texts still fits.
 _READING_FUEL: Final = 300_000
+# Parts, groups and rules of a source. Those that refer to the next are read one within another, in
+# up to seven kilobytes each of a stack that nobody checks for its end (agent.constrain.open).
+_MAX_PARTS: Final = 20_000
 _TOO_COMPLEX: Final = "it is too complex: bound its repetitions, or name fewer of them"
 _THREADS: Final = 2  # a slow mask does not keep the others waiting
 
@@ -242,6 +245,8 @@ def _in_lark(grammar: str) -> str:
 
     if len(grammar) > MAX_SOURCE_CHARS:
         raise GrammarError(f"it has over {MAX_SOURCE_CHARS} characters")
+    if sum(map(grammar.count, "{([\n")) > _MAX_PARTS:
+        raise GrammarError(f"it has over {_MAX_PARTS} parts: of braces, brackets and lines")
     try:
         return str(any_to_lark(grammar))
     except Exception as cause:  # what is read as EBNF is read in Python, by a parser of its own

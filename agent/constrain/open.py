@@ -1,10 +1,15 @@
-"""Opens what compiles grammars, where its package is installed."""
+"""Opens what compiles grammars, where its package is installed, and the thread that it takes."""
 
 import logging
-from typing import Any, Protocol
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol
 
 from agent.constrain.contract import Compiler
 
+# For as many parts as a source may have, one within another: in the stack of a common thread two
+# thousand ended the process. Only what is used takes memory.
+_STACK_BYTES: Final = 2**28
 _LOG = logging.getLogger(__name__)
 
 
@@ -33,3 +38,14 @@ def open_compiler(base: SupportsVocabulary) -> Compiler | None:
     except ImportError as cause:
         _LOG.warning("replies cannot be held to a form, for which llguidance is missing: %s", cause)
         return None
+
+
+def open_thread() -> ThreadPoolExecutor:
+    """Open a thread in which no source that may be compiled is too deep."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="hold")
+    before = threading.stack_size(_STACK_BYTES)
+    try:
+        pool.submit(int).result()  # with its first work the thread begins
+    finally:
+        threading.stack_size(before)
+    return pool
