@@ -46,7 +46,7 @@ _MAX_STEPS: Final = 500_000
 # enumeration of ten thousand texts still fits.
 _READING_FUEL: Final = 300_000
 # Parts, groups and rules of a source. Those that refer to the next are read one within another, in
-# up to seven kilobytes each of a stack that nobody checks for its end (agent.constrain.open).
+# up to five kilobytes each of a stack that nobody checks for its end (agent.constrain.open).
 _MAX_PARTS: Final = 20_000
 _TOO_COMPLEX: Final = "it is too complex: bound its repetitions, or name fewer of them"
 _THREADS: Final = 2  # a slow mask does not keep the others waiting

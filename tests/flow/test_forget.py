@@ -449,51 +449,52 @@ class UntilPlanned(Boundaries):
             raise KilledError(name)
 
 
-@pytest.mark.slow
-def test_exact_gives_up_what_the_first_run_gave_up(tmp_path: Path, common: Common) -> None:
-    """Cid's wish was planned on what an operator took back before it was tried, and learned later.
-
-    With nobody left out who moved anything, every version comes out as it was.
-    """
-    learner = learner_home(
-        tmp_path / "home", common, [BOB], turns_per_generation=1, uses=1, pairs=2
-    )
+def planned_with_cid(home: Path, common: Common) -> LearnerHome:
+    """Return a home whose learner made a version of Bob's wish, and ended with Cid's in hand."""
+    learner = learner_home(home, common, [BOB], turns_per_generation=1, uses=1, pairs=2)
     learner.learn()
     say(learner, [CID], first=5)
     with pytest.raises(KilledError):
         learner.learn(UntilPlanned(home=learner))
-    append_rollback(learner.streams, "main", who="op", reason="worse")
-    learner.learn()
-    assert states(learner) == ["released", "void", "released"]
+    return learner
+
+
+def delete_of_cid(learner: LearnerHome, turn_id: str) -> None:
+    """Let Cid delete a reply."""
+    gone = Deletion(
+        id="gone", turn_id=turn_id, line="main", principal=CID, session="s",
+        created_ms=int(NOW_S * 1000),
+    )  # fmt: skip
+    learner.say([("feedback", gone)])
+
+
+def nobody_moved_anything(learner: LearnerHome) -> None:
+    """Without Ann, whose words taught nothing, every version comes out as it was."""
     said = conversation(learner.base, 9, "And then?", ANN)
     learner.say(("turns", each) for each in said)
     assert learner.learn() == 0
     with pytest.raises(ProofError, match="never moved"):
         exact(learner, ANN)
+
+
+@pytest.mark.slow
+def test_exact_gives_up_what_the_first_run_gave_up(tmp_path: Path, common: Common) -> None:
+    """Cid's wish was planned on what an operator took back untried, and learned later."""
+    learner = planned_with_cid(tmp_path / "home", common)
+    append_rollback(learner.streams, "main", who="op", reason="worse")
+    learner.learn()
+    assert states(learner) == ["released", "void", "released"]
+    nobody_moved_anything(learner)
 
 
 @pytest.mark.slow
 def test_exact_voids_what_a_deletion_made_void(tmp_path: Path, common: Common) -> None:
     """Cid deleted the reply with a plan of it in hand; nothing is learned from it here, either."""
-    learner = learner_home(
-        tmp_path / "home", common, [BOB], turns_per_generation=1, uses=1, pairs=2
-    )
-    learner.learn()
-    say(learner, [CID], first=5)
-    with pytest.raises(KilledError):
-        learner.learn(UntilPlanned(home=learner))
-    gone = Deletion(
-        id="gone", turn_id="turn-5-a", line="main", principal=CID, session="s",
-        created_ms=int(NOW_S * 1000),
-    )  # fmt: skip
-    learner.say([("feedback", gone)])
+    learner = planned_with_cid(tmp_path / "home", common)
+    delete_of_cid(learner, "turn-5-a")
     learner.learn()
     assert states(learner) == ["released", "void"]
-    said = conversation(learner.base, 9, "And then?", ANN)
-    learner.say(("turns", each) for each in said)
-    assert learner.learn() == 0
-    with pytest.raises(ProofError, match="never moved"):
-        exact(learner, ANN)
+    nobody_moved_anything(learner)
 
 
 @pytest.mark.slow
@@ -510,18 +511,10 @@ def test_exact_hears_nobody_who_was_not_heard(tmp_path: Path, common: Common) ->
     with store_session(learner.streams) as session:
         (plan,) = session.exec(select(GenerationRow)).all()
     assert [item["turn_id"] for item in plan.horizon[HELD_OUT]] == [liked[0].id]
-    gone = Deletion(
-        id="gone", turn_id=liked[0].id, line="main", principal=CID, session="s",
-        created_ms=int(NOW_S * 1000),
-    )  # fmt: skip
-    learner.say([("feedback", gone)])
+    delete_of_cid(learner, liked[0].id)
     learner.learn()
     assert states(learner) == ["released"]
-    said = conversation(learner.base, 9, "And then?", ANN)
-    learner.say(("turns", each) for each in said)
-    assert learner.learn() == 0
-    with pytest.raises(ProofError, match="never moved"):
-        exact(learner, ANN)
+    nobody_moved_anything(learner)
 
 
 @pytest.mark.parametrize("how", ["quick", pytest.param("exact", marks=LONG)])

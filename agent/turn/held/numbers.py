@@ -44,8 +44,8 @@ def unkept_number(schema: Json) -> Faulty | None:
     if found is not None:
         return found
     for place, part, kind in _parts(schema):
-        for name in _bounds(part) if kind == "schema" else ():
-            if _bounds(part)[name] is None:
+        for name, bound in _bounds(part).items() if kind == "schema" else ():
+            if bound is None:
                 return Faulty(path((place, name)), "it is beyond what a number of 64 bits holds")
     return None
 

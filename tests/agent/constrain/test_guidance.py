@@ -253,6 +253,14 @@ def test_a_slow_mask_sends_the_next_ones_into_threads(
     assert len(aside) > 5
 
 
+def test_a_source_of_too_many_parts_is_refused_before_it_is_read() -> None:
+    """Braces, brackets and lines: where they refer to one another, each takes of the stack."""
+    compiler, _ = MODELS["bytes"]
+    for source in ("start: a0\n" + "a: b\n" * 20_000, f"start: {'(' * 20_001}", "{" * 20_001):
+        with pytest.raises(GrammarError, match="over 20000 parts"):
+            compiler.compile(Source(source))
+
+
 HOSTILE = """
 import sys
 from agent.constrain.guidance import Guidance

@@ -116,28 +116,12 @@ class BreakableSubscription:
         return getattr(self.reader, name)
 
 
-class Bench:
-    """A follower between a real log and fake versions."""
+class LogBench:
+    """A real log that a follower reads, and what the follower tells of."""
 
-    def __init__(self, folder: Path, *, left: Sequence[Rollout] = ()) -> None:
+    def __init__(self, folder: Path) -> None:
         self.log = SqliteLog(folder / "log.db")
-        self.breakable = BreakableLog(self.log)
-        self.versions, self.events, self.metrics = Versions(), Events(), Metrics()
-        self.forgotten: list[Forgotten] = []
-        self.put: Callable[[list[Outgoing]], Future[bool]] = self.append
-        self.follower = Follower(
-            self.breakable,  # type: ignore[arg-type]  # a log by delegation
-            self.versions,
-            line="main",
-            base="base",
-            put=lambda records: self.put(records),
-            left=[outgoing("rollouts", each.line, each) for each in left],
-            events=self.events,
-            metrics=self.metrics,
-            clock=lambda: 1.0,
-            forget=self.forgotten.append,
-            poll_s=0.02,
-        )
+        self.events, self.metrics = Events(), Metrics()
 
     def append(self, records: list[Outgoing]) -> Future[bool]:
         self.log.append(records)
@@ -159,11 +143,34 @@ class Bench:
             pause.wait(0.01)
         pytest.fail(f"never happened; events: {list(self.events)}")
 
-    def kinds(self) -> list[str]:
-        return [event.kind for event in self.events]
-
     def sample(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"quickset_{name}_total", labels) or 0.0
+
+
+class Bench(LogBench):
+    """A follower between a real log and fake versions."""
+
+    def __init__(self, folder: Path, *, left: Sequence[Rollout] = ()) -> None:
+        super().__init__(folder)
+        self.breakable, self.versions = BreakableLog(self.log), Versions()
+        self.forgotten: list[Forgotten] = []
+        self.put: Callable[[list[Outgoing]], Future[bool]] = self.append
+        self.follower = Follower(
+            self.breakable,  # type: ignore[arg-type]  # a log by delegation
+            self.versions,
+            line="main",
+            base="base",
+            put=lambda records: self.put(records),
+            left=[outgoing("rollouts", each.line, each) for each in left],
+            events=self.events,
+            metrics=self.metrics,
+            clock=lambda: 1.0,
+            forget=self.forgotten.append,
+            poll_s=0.02,
+        )
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +12,11 @@ from numpy.typing import NDArray
 
 from agent.swap.follow import Follower
 from agent.swap.residents import Residents
-from agent.watch.events import Events
-from agent.watch.metrics import Metrics
 from kernels.open import open_backend
-from streams.log.contract import Outgoing, outgoing
-from streams.log.sqlite import SqliteLog
 from streams.model.open import BaseModel
-from streams.records import Recipe, Record, Rollout
+from streams.records import Recipe
 from tests.agent.lineage import Lineage
-from tests.agent.swap.test_follow import WAIT_S, gone_back, rollout, trial
+from tests.agent.swap.test_follow import WAIT_S, LogBench, gone_back, rollout, trial
 from tests.agent.swap.test_residents import names
 
 
@@ -53,30 +49,25 @@ class Gate:
         raise NotImplementedError(version, integers)
 
 
-class Bench:
+class Bench(LogBench):
     """A follower between a real log and real versions, whose builds wait."""
 
     def __init__(self, folder: Path, base: BaseModel, lineage: Lineage) -> None:
-        self.log, self.gate = SqliteLog(folder / "log.db"), Gate()
+        super().__init__(folder)
+        self.gate = Gate()
         self.residents = Residents(base, open_backend("cpu"), snapshots=self.gate)
-        self.events, self.metrics = Events(), Metrics()
         self.follower = Follower(
-            self.log, self.residents, line="main", base=base.name, put=self.put,
+            self.log, self.residents, line="main", base=base.name, put=self.append,
             events=self.events, metrics=self.metrics, clock=lambda: 1.0, poll_s=0.02,
         )  # fmt: skip
         self.operators = ThreadPoolExecutor(1)
         self.publish(lineage.mask, *lineage.recipes)
 
-    def put(self, records: list[Outgoing]) -> Future[bool]:
-        self.log.append(records)
-        done: Future[bool] = Future()
-        done.set_result(True)
-        return done
-
-    def publish(self, *records: Record) -> None:
-        for record in records:
-            topic = "rollouts" if isinstance(record, Rollout) else "recipes"
-            self.log.append([outgoing(topic, "main", record)])  # type: ignore[arg-type]
+    def begin(self, version: str) -> None:
+        """Let a version serve, as the first of the line."""
+        self.publish(rollout(1, version))
+        self.follower.start()
+        self.serves(version)
 
     def build_begins(self, version: str) -> None:
         assert self.gate.begun[version].wait(WAIT_S)
@@ -88,18 +79,6 @@ class Bench:
 
     def told(self, *kinds: str) -> list[str]:
         return [event.text for event in self.events if event.kind in kinds]
-
-    def wait(self, what: Callable[[], bool]) -> None:
-        pause = threading.Event()
-        for _ in range(int(WAIT_S / 0.01)):
-            if what():
-                return
-            pause.wait(0.01)
-        pytest.fail(f"never happened; events: {list(self.events)}")
-
-    def swaps(self, verb: str) -> float:
-        found = self.metrics.registry.get_sample_value("quickset_swaps_total", {"verb": verb})
-        return found or 0.0
 
 
 @pytest.fixture
@@ -128,9 +107,7 @@ def test_a_version_that_is_taken_back_while_it_is_built_serves_nobody(
 ) -> None:
     """What served before serves through, nothing is told of a swap, and memory lets go of it."""
     first, second, third, *_ = names(lineage)
-    bench.publish(rollout(1, first))
-    bench.follower.start()
-    bench.serves(first)
+    bench.begin(first)
     bench.gate.hold(second)
     bench.publish(rollout(2, second))
     bench.build_begins(second)
@@ -142,7 +119,7 @@ def test_a_version_that_is_taken_back_while_it_is_built_serves_nobody(
     bench.publish(rollout(4, third))
     bench.serves(third)
     assert [each.split(" ")[0] for each in bench.told("swap")] == [first, third]
-    assert bench.swaps("promote") == 2
+    assert bench.sample("swaps", verb="promote") == 2
 
 
 def test_a_candidate_that_is_gone_back_from_while_it_is_built_is_not_on_trial(
@@ -150,9 +127,7 @@ def test_a_candidate_that_is_gone_back_from_while_it_is_built_is_not_on_trial(
 ) -> None:
     """Nor is it told that it answers, or why it would not."""
     first, second, third, *_ = names(lineage)
-    bench.publish(rollout(1, first))
-    bench.follower.start()
-    bench.serves(first)
+    bench.begin(first)
     bench.gate.hold(second)
     bench.publish(trial(2, second, first, share=0.5))
     bench.build_begins(second)
