@@ -116,6 +116,12 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         description='the same of the base\'s replies to orders of form ("in one word", "as JSON")'
         " that nobody teaches: keeps small tasks where they are; 0: they make nothing dearer",
     )
+    spare_copies: float = Field(
+        0.0,
+        ge=0,
+        description='the same of its replies to what is to be said again ("repeat exactly: …") or'
+        " found in what was said; 0: they make nothing dearer",
+    )
     turns_per_generation: int = Field(
         6, ge=1, le=MOST_TURNS, description="judged turns that score one generation"
     )
@@ -188,6 +194,18 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         True,
         description="a rewrite is learned from only when it is about the question, does what was "
         "wished and is to the point; several compete; false: the teacher's first, unseen",
+    )
+    accepted_alone: bool = Field(
+        False,
+        description="of the complaints of one wish in a generation those with an accepted rewrite"
+        " teach alone, and bear its weight; the others by their score where there is none",
+    )
+    certainty: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="probability up to which a token of an accepted rewrite is taught, where the"
+        " teacher itself is less sure of it; 0: until the version is as sure as the teacher",
     )
     margin: float = Field(
         0.0,

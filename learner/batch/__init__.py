@@ -1,5 +1,5 @@
 """4 batch: which judged turns score the next generation, and what each of them teaches.
 
-For others: hints, lesson, lessons, plan, rewriting.teacher, standing, when, when.mode, when.quiet,
-when.rests, window.
+For others: borne, hints, lesson, lessons, plan, rewriting.teacher, standing, when, when.mode,
+when.quiet, when.rests, window.
 """

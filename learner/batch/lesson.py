@@ -21,7 +21,8 @@ class Lesson:
     logprobs: tuple[float, ...]  # of the reply's tokens as they were sampled; empty: the parent's
     forced: frozenset[int] = frozenset()  # places in the reply of tokens that a mask chose
     target: tuple[int, ...] = ()  # the hinted rewrite; empty: none
-    teacher: tuple[float, ...] = ()  # the hinted teacher's log-probabilities of the target's tokens
+    # how likely the target's tokens are to become: as the hinted teacher finds them, or more
+    teacher: tuple[float, ...] = ()
     news: tuple[float, ...] = ()  # weights of the target's tokens, from teacher and parent
     held: tuple[float, ...] = ()  # weights of the target's tokens that lead and are to stay so
     # of the reply's tokens, from the hinted teacher; empty: none

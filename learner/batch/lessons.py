@@ -11,10 +11,12 @@ Reads rows, writes nothing: new rewrites are returned, to be committed with the 
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from learner.batch import hints
+from learner.batch.borne import accepted_alone
 from learner.batch.lesson import Lesson
 from learner.batch.plan import PlannedTurn
 from learner.batch.rewriting.candidates import Hinted, Tokens
@@ -62,8 +64,13 @@ def prepare(
         }
         missing = {id: hint for id, hint in hinted.items() if id not in kept}
         made = _rewrites({id: lessons[id] for id in missing}, turns, missing, teacher)
-        lessons |= {id: _taught(lessons[id], target) for id, target in (kept | made).items()}
+        lessons |= {
+            id: _taught(lessons[id], target, teacher.settings.certainty)
+            for id, target in (kept | made).items()
+        }
     teaching = [each for each in lessons.values() if each.score or each.target or each.advantages]
+    if teacher.settings.accepted_alone:
+        teaching = accepted_alone(teaching, plan)
     return teaching, made
 
 
@@ -121,9 +128,11 @@ def _serves(kept: Target, hint: str, settings: LearnerSettings) -> bool:
     return bool(kept.get("proved")) or not settings.proved_lessons
 
 
-def _taught(lesson: Lesson, target: Target) -> Lesson:
-    tokens, sure = tuple(target["token_ids"]), tuple(target["logprobs"])
-    return replace(lesson, target=tokens, teacher=sure)
+def _taught(lesson: Lesson, target: Target, certainty: float) -> Lesson:
+    """Return a lesson with its rewrite, whose tokens are to become certain or the teacher's."""
+    least = math.log(certainty) if certainty else -math.inf
+    sure = tuple(max(each, least) for each in target["logprobs"])
+    return replace(lesson, target=tuple(target["token_ids"]), teacher=sure)
 
 
 def _asked(turn: Turn, hint: str, place: Placement, teacher: Teacher) -> Tokens:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from kernels.version.build import master_at_base
 from kernels.version.master import Master
+from learner.batch.borne import counted
 from learner.forget import store as forget
 from learner.rerun import refit, rerun
 from learner.rerun.branch import Builder, Rebuilt, Replaced, finish
@@ -121,7 +122,7 @@ def _rows_of(session: Session, chain: Sequence[Recipe]) -> dict[str, GenerationR
 def _row(row: GenerationRow, recipe: Recipe, rest: Kept) -> GenerationRow:
     """Return the generation of a version that was worked out again; its line is named later."""
     scores = [item["score"] for item in rest.batch]
-    shares = {item["turn_id"]: item["weight"] for item in rest.batch}
+    shares = counted(rest.batch, set(rest.scored_ids), row.settings)
     # a corrective generation learned from no turn (learner.guards.drift)
     members = np.zeros(0)
     if shares:

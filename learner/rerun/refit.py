@@ -19,6 +19,7 @@ import numpy as np
 
 from kernels.change import most_weight
 from kernels.version.master import QUANTUM_LOG2
+from learner.batch.borne import counted
 from learner.settings import SEARCHED
 from learner.update import strategies
 from streams.errors import LedgerError
@@ -51,7 +52,7 @@ def kept(row: GenerationRow, recipe: Recipe, left_out: Collection[str]) -> Kept:
     staying = [place for place, id in enumerate(scored_ids) if id not in left_out]
     rows = [row.fitness[place] for place in staying]
     ids = [scored_ids[place] for place in staying]
-    weights = {item["turn_id"]: item["weight"] for item in batch}
+    weights = counted(batch, set(ids), row.settings)
     shares = np.asarray([weights[id] for id in ids])
     nothing = (0,) * len(recipe.coefficients)
     coefficients = _coefficients(row, recipe, shares @ np.asarray(rows)) if rows else nothing

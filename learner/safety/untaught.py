@@ -1,10 +1,10 @@
-"""What texts that no lesson is about make of the last block's MLP: plain prose, and orders of form.
+"""What texts that no lesson is about make of the last block's MLP: plain prose, orders, and copies.
 
-Turns the passages of prompts/prose.json, and the base's own replies to the orders of
-prompts/banks.json ("in one word", "as JSON"), into what comes into its layers under the base, and
-how the texts' log-probabilities rise with what they give, once; the layers under it are the base's
-in every version where noise is searched. Nothing is measured on these texts; what is
-(safety.text, tasks.json) are others.
+Turns the passages of prompts/prose.json, and the base's own replies to the orders of form of
+prompts/banks.json ("in one word", "as JSON") and to its copies ("repeat exactly: …"), into what
+comes into its layers under the base, and how the texts' log-probabilities rise with what they
+give, once; the layers under it are the base's in every version where noise is searched. Nothing is
+measured on these texts; what is (safety.text, tasks.json) are others.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,12 +19,12 @@ from learner.population.members import Passage, final_states, lay_out, run_trunk
 from learner.population.shortlist import Shortlist
 from learner.population.slopes import Pull, slopes_of_layers
 from learner.population.spared import Side, Spared
-from learner.safety.prompts.sets import Banks, Passages, load_set
+from learner.safety.prompts.sets import Banks, Passages, Prompt, load_set
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
 from streams.records import Message
 
-ORDER_TOKENS: Final = 16  # of the reply to an order: what form it has shows in its first words
+ORDER_TOKENS: Final = 16  # of a reply to an order: what is made of it shows in its first words
 _AT_ONCE: Final = 8  # passages in one pass
 
 _Slopes = dict[str, tuple[Tensor, Tensor]]
@@ -36,19 +36,19 @@ class Untaught:
     def __init__(self, base: BaseModel, *, backend: Backend) -> None:
         """Keep the base; nothing is computed yet."""
         self._base, self._backend = base, backend
-        self._known: dict[tuple[float, float], dict[str, Spared]] = {}
+        self._known: dict[tuple[float, ...], dict[str, Spared]] = {}
 
     def is_read(self, settings: LearnerSettings) -> bool:
         """Whether `spared` returns at once."""
-        prose, orders = _spares(settings)
-        return (prose, orders) in self._known or not (prose or orders)
+        spares = _spares(settings)
+        return spares in self._known or not any(spares)
 
     def spared(
         self, settings: LearnerSettings, *, pause: Callable[[], None]
     ) -> Mapping[str, Spared] | None:
         """Return what is dear to move in each tensor of the last block's MLP, by its name.
 
-        settings: spare and spare_orders of them; where both are 0, None is returned
+        settings: spare, spare_orders and spare_copies of them; where all are 0, None is returned
         pause: called between pieces of work
         """
         if not any(spares := _spares(settings)):
@@ -56,7 +56,9 @@ class Untaught:
         if spares not in self._known:
             kinds = [
                 (list(self._slopes(read(pause), pause)), spare)
-                for read, spare in zip((self._prose, self._orders), spares, strict=True)
+                for read, spare in zip(
+                    (self._prose, self._orders, self._copies), spares, strict=True
+                )
                 if spare
             ]
             mlp = f"model.layers.{self._base.decoder.num_layers - 1}.mlp"
@@ -78,10 +80,15 @@ class Untaught:
         return [Passage(ids[:1], (ids[1:],)) for ids in texts]
 
     def _orders(self, pause: Callable[[], None]) -> list[Passage]:
-        """The orders as prompts, with the base's own replies."""
+        return self._answered(load_set("banks", Banks).orders, pause)
+
+    def _copies(self, pause: Callable[[], None]) -> list[Passage]:
+        return self._answered(load_set("banks", Banks).copies, pause)
+
+    def _answered(self, asked: Sequence[Prompt], pause: Callable[[], None]) -> list[Passage]:
+        """Return what is asked as prompts, with the base's own replies."""
         base = self._base
-        orders = load_set("banks", Banks).orders
-        prompts = [base.render([Message(role="user", content=each.prompt)]) for each in orders]
+        prompts = [base.render([Message(role="user", content=each.prompt)]) for each in asked]
         replies = greedy(
             base.decoder, prompts, max_tokens=ORDER_TOKENS, stop_ids=base.stop_ids, pause=pause
         )
@@ -101,5 +108,5 @@ class Untaught:
             pause()
 
 
-def _spares(settings: LearnerSettings) -> tuple[float, float]:
-    return settings.spare, settings.spare_orders
+def _spares(settings: LearnerSettings) -> tuple[float, ...]:
+    return settings.spare, settings.spare_orders, settings.spare_copies

@@ -24,7 +24,13 @@ from tests.measured import bundled_measuring
 
 # A model of noise has nothing but what orders use: sparing that, it learns nothing.
 QUICK = LearnerSettings(
-    pairs=4, frozen_share=0.0, gate_prompts=1, gate_tokens=4, gate_items=1, spare_orders=0.0
+    pairs=4,
+    frozen_share=0.0,
+    gate_prompts=1,
+    gate_tokens=4,
+    gate_items=1,
+    spare_orders=0.0,
+    spare_copies=0.0,
 )
 LIMIT = 0.0005
 

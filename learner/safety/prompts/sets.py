@@ -235,6 +235,7 @@ class Banks(Versioned):
     benign: list[Prompt]
     refusal: list[Prompt]
     orders: list[Prompt]  # of the form of an answer
+    copies: list[Prompt]  # what is to be said again, or found in what was said
 
 
 SetT = TypeVar("SetT", bound=Versioned)

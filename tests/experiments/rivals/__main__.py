@@ -26,7 +26,7 @@ from learner.safety.watched import watch_alone
 from learner.settings import MODULES
 from streams.model.open import load_base
 from streams.settings import ModelSettings
-from tests.experiments.rivals.evolved import OWN, SELECTED, Evolved
+from tests.experiments.rivals.evolved import OWN, Evolved
 from tests.experiments.rivals.measured import about, beside, told
 from tests.experiments.rivals.people import PEOPLE, SESSIONS, Person, requests
 from tests.experiments.rivals.rival import (
@@ -128,7 +128,6 @@ class Arena:
                 person,
                 settings,
                 bank=None if name == "isotropic" else bank,
-                selected=name in SELECTED,
             )
         from tests.experiments.rivals.gradient import Gradient, Way, Where, own_model
 

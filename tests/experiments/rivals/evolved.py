@@ -1,11 +1,13 @@
 """Rivals without gradients: the learner's own generations, of three kinds of noise."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from kernels.model.forward import Decoder
+from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
 from learner.safety.anchors import Anchors
 from learner.serving import Serving
@@ -15,21 +17,29 @@ from streams.records import Mask, Recipe
 from tests.experiments.rivals.people import Person
 from tests.experiments.rivals.rival import Bench, Lessons, Said, Tokens, nothing
 
-# Isotropic noise as it was before others: whole steps, nothing that holds a version at the base.
-# Screened noise as it was by default.
-OWN: Final = {
-    "isotropic": LearnerSettings(
-        noise="rank1", pairs=32, step=6.0, gain_share=1e9, decay=0.0, bank_weight=0.0
-    ),
-    "screened": LearnerSettings(noise="screened", pairs=64, gain_share=0.5),
-    "directed": LearnerSettings(margin=0.0),
-    "leading": LearnerSettings(margin=2.0),
-    "selected": LearnerSettings(kl_budget=0.3, step=24.0),
-}
+# All complaints teach, and rewrites until a version is as sure as the teacher: the default before.
+_BEFORE: Final[dict[str, object]] = {
+    "accepted_alone": False, "certainty": 0.0, "spare_copies": 0.0, "kl_budget": 0.05, "step": 6.0
+}  # fmt: skip
 # Learns from accepted rewrites alone, as a LoRA does, each token until it is certain and not until
 # the version is as sure as the teacher: a rewrite that was drawn and accepted is better than what
 # the teacher says as a rule. Few lessons agree, and they move far, so step and budget are longer.
-SELECTED: Final = ("selected",)
+_SELECTED: Final[dict[str, object]] = {
+    "accepted_alone": True,
+    "certainty": 1.0,
+    "kl_budget": 0.15,
+    "step": 24.0,
+}
+# Isotropic noise as it was before others: whole steps, nothing that holds a version at the base.
+# Screened noise as it was by default.
+_OWN: Final[dict[str, dict[str, object]]] = {
+    "isotropic": {"noise": "rank1", "pairs": 32, "gain_share": 1e9, "decay": 0.0},
+    "screened": {"noise": "screened", "pairs": 64},
+    "directed": {},
+    "leading": {"margin": 2.0},
+    "selected": _SELECTED,
+}
+OWN: Final = {name: LearnerSettings.model_validate(_BEFORE | own) for name, own in _OWN.items()}
 
 
 class Evolved:
@@ -42,19 +52,13 @@ class Evolved:
         settings: LearnerSettings,
         *,
         bank: Anchors | None,
-        selected: bool = False,
     ) -> None:
-        """Begin at the base.
-
-        bank: what is not to move; None: nothing is held
-        selected: whether accepted rewrites alone are learned from, each until it is certain
-        """
+        """Begin at the base. bank: what is not to move; None: nothing is held."""
         base, settings = bench.base, settings.model_copy(update={"max_reply_tokens": 96})
         layers, modules = settings.moving(base.decoder.num_layers)
         mask = Mask(base=base.name, neurons={}, groups={})
         self._serving = Serving(base, bench.backend, mask, layers=layers, modules=modules)
         self._bench, self._settings, self._bank = bench, settings, bank
-        self._selected = selected
         self._lessons, self._chain = Lessons(bench, person), list[Recipe]()
         self._number, self.seconds = 0, 0.0
 
@@ -72,11 +76,9 @@ class Evolved:
     def learn(self, said: Sequence[Said]) -> None:
         """Run one generation on the newest lessons."""
         self._number += 1
-        some = self._lessons.take(said)
-        if self._selected:
-            some = [
-                replace(each, teacher=(0.0,) * len(each.target)) for each in some if each.target
-            ]
+        some = [self._sure(lesson) for lesson in self._lessons.take(said)]
+        if self._settings.accepted_alone:
+            some = [lesson for lesson in some if lesson.target] or some
         if not some:
             return
         began_s = time.process_time()
@@ -93,3 +95,9 @@ class Evolved:
             self._chain.append(outcome.child.recipe)
             self._serving.follow(self._chain[-1].version, self._chain)
         self.seconds += time.process_time() - began_s
+
+    def _sure(self, lesson: Lesson) -> Lesson:
+        """Let a rewrite be taught as far as the settings say (learner.batch.lessons)."""
+        certainty = self._settings.certainty
+        least = math.log(certainty) if certainty else -math.inf
+        return replace(lesson, teacher=tuple(max(each, least) for each in lesson.teacher))

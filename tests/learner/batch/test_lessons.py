@@ -1,5 +1,7 @@
 """What a hint makes of a turn."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -166,3 +168,28 @@ def test_a_reply_that_was_held_to_a_form_has_no_rewrite(teacher: Teacher, hint_t
     (lesson,), made = prepare([planned(one.id)], {one.id: row(one)}, asking)
     assert (lesson.target, lesson.advantages, lesson.score, made) == ((), (), -1, {})
     assert lesson.forced == {0, 2}  # the reply is cut to six tokens
+
+
+def test_accepted_rewrites_teach_alone_and_to_certainty(teacher: Teacher) -> None:
+    """Of a wish's turns the one with a rewrite bears all, until it is as certain as is asked."""
+    kept = {"hint": HINT, "token_ids": [70, 71], "logprobs": [-0.5, -0.01]}
+    none = {"hint": HINT, "token_ids": [], "logprobs": [], "reason": "it apologises"}
+    shown, blamed, alone = asked(teacher, "Why?"), asked(teacher, "How?"), asked(teacher, "When?")
+    rows = {
+        shown.id: row(shown, target=kept),
+        blamed.id: row(blamed, target=none),
+        alone.id: row(alone, target=none),
+    }
+    plan = [
+        replace(planned(one.id), weight=0.25, lesson=lesson)
+        for one, lesson in ((shown, "brief"), (blamed, "brief"), (alone, "other"))
+    ]
+    lessons, _ = prepare(plan, rows, teacher)
+    assert [lesson.weight for lesson in lessons] == [0.25, 0.25, 0.25]
+    sure = SETTINGS.model_copy(update={"accepted_alone": True, "certainty": 0.9})
+    lessons, _ = prepare(plan, rows, replace(teacher, settings=sure))
+    assert [(lesson.turn_id, lesson.weight) for lesson in lessons] == [
+        (shown.id, 0.5),
+        (alone.id, 0.25),
+    ]
+    assert lessons[0].teacher == (math.log(0.9), -0.01)

@@ -88,6 +88,23 @@ def test_one_after_the_other_is_both_at_once(
     assert then.coefficients == quick.kept(row, recipe(), out).coefficients
 
 
+def test_a_wish_keeps_its_weight_where_its_rewrites_taught_alone() -> None:
+    """What a turn that was left out weighed is borne by the others of its wish, as it was then."""
+    table = np.asarray(
+        [[9, 0, 0, 0, 0, 3, 0, 0], [0, 0, 5, 0, 0, 0, 4, 0], [1, 2, 0, 6, 0, 0, 0, 0]]
+    )
+    row = generation(table, [0.25, 0.25, 0.25], settings={"accepted_alone": True})
+    for item, lesson in zip(row.batch, ("brief", "plain", "gone"), strict=True):
+        item["lesson"] = lesson
+    silent = row.batch[0] | {"turn_id": "silent", "lesson": "brief"}
+    row.batch = [*row.batch, silent]
+    rest = quick.kept(row, recipe(), {"2"})
+    asked = strategies.es(
+        np.asarray([0.5, 0.25]) @ table[:2], step=1.5, sigma_log2=-4, quantum_log2=QUANTUM_LOG2
+    )
+    assert rest.coefficients == asked.coefficients
+
+
 def test_a_generation_without_them_keeps_its_integers() -> None:
     """Nobody left out: what was released stays as it is, rounding of the table or not."""
     rest = quick.kept(generation(np.zeros((1, 8)), [1.0]), recipe(), {"somebody else"})

@@ -21,7 +21,7 @@ EFFECTIVE = (
     "strategy", "noise", "last_layers", "modules", "pairs", "step", "gain_share", "decay",
     "bank_weight", "kl_budget", "hint_target",
     "top_k", "turns_per_generation", "principal_cap", "quorum", "wish_quorum", "reward_weight",
-    "hint_weight", "kl_weight", "ratio_clip", "frozen_share", "seed",
+    "hint_weight", "kl_weight", "ratio_clip", "frozen_share", "accepted_alone", "certainty", "seed",
 )  # fmt: skip
 
 
@@ -120,7 +120,9 @@ def _moved_by(session: Session, row: GenerationRow) -> Json:
         principal = turn.principal if turn else "not kept any more"
         principals[principal] = principals.get(principal, 0.0) + share
         shown = turn_of(turn) if turn else None
-        turns.append(item | {"share": share, "principal": principal, "turn": shown})
+        scored = not row.scored_ids or item["turn_id"] in row.scored_ids
+        named = {"share": share, "principal": principal, "turn": shown, "scored": scored}
+        turns.append(item | named)
     return {
         "turns": sorted(turns, key=lambda item: -item["share"]),
         "principals": sorted(
