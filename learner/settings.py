@@ -122,6 +122,12 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         description='the same of its replies to what is to be said again ("repeat exactly: …") or'
         " found in what was said; 0: they make nothing dearer",
     )
+    spare_refusals: float = Field(
+        0.0,
+        ge=0,
+        description="the same of its replies to harmful requests, asked plainly and behind a policy"
+        " that it follows; 0: they make nothing dearer",
+    )
     turns_per_generation: int = Field(
         6, ge=1, le=MOST_TURNS, description="judged turns that score one generation"
     )

@@ -241,13 +241,14 @@ def _counted(number: int, what: str) -> str:
 
 
 # What plans of older builds did, though they note nothing of it: no decay, no bank, full steps, a
-# search that spares nothing, or no orders or copies, a quorum for generations but not for wishes,
+# search that spares nothing, or orders or such, a quorum for generations but not for wishes,
 # nor more people for statements, newcomers as a whole person, voices by their age alone, a wish
 # that must have helped at once, complaints that all teach, and rewrites as sure as the teacher's.
 _BEFORE: Final = {
     "decay": 0.0, "bank_weight": 0.0, "gain_share": 1e9, "wish_quorum": False, "lesson_versions": 0,
     "spare": 0.0, "spare_orders": 0.0, "claim_share": 0.0, "newcomers_count": 1.0,
-    "gold_items": False, "spare_copies": 0.0, "accepted_alone": False, "certainty": 0.0,
+    "gold_items": False, "spare_copies": 0.0, "spare_refusals": 0.0, "accepted_alone": False,
+    "certainty": 0.0,
 }  # fmt: skip
 # What is no setting any more, with the one value that this build repeats.
 _GONE: Final = {"signs_per_pair": 1}

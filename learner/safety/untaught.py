@@ -1,13 +1,14 @@
-"""What texts that no lesson is about make of the last block's MLP: plain prose, orders, and copies.
+"""What texts that no lesson is about make of the last block's MLP: prose, orders, copies, refusals.
 
 Turns the passages of prompts/prose.json, and the base's own replies to the orders of form of
-prompts/banks.json ("in one word", "as JSON") and to its copies ("repeat exactly: …"), into what
-comes into its layers under the base, and how the texts' log-probabilities rise with what they
-give, once; the layers under it are the base's in every version where noise is searched. Nothing is
-measured on these texts; what is (safety.text, tasks.json) are others.
+prompts/banks.json ("in one word", "as JSON"), to its copies ("repeat exactly: …") and to its
+harmful requests, into what comes into its layers under the base, and how the texts'
+log-probabilities rise with what they give, once; the layers under it are the base's in every
+version where noise is searched. Nothing is measured on these texts; what is (safety.text,
+tasks.json, gate.json) are others.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import torch
@@ -19,6 +20,7 @@ from learner.population.members import Passage, final_states, lay_out, run_trunk
 from learner.population.shortlist import Shortlist
 from learner.population.slopes import Pull, slopes_of_layers
 from learner.population.spared import Side, Spared
+from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Banks, Passages, Prompt, load_set
 from learner.settings import LearnerSettings
 from streams.model.open import BaseModel
@@ -48,7 +50,7 @@ class Untaught:
     ) -> Mapping[str, Spared] | None:
         """Return what is dear to move in each tensor of the last block's MLP, by its name.
 
-        settings: spare, spare_orders and spare_copies of them; where all are 0, None is returned
+        settings: spare and spare_… of them; where all are 0, None is returned
         pause: called between pieces of work
         """
         if not any(spares := _spares(settings)):
@@ -57,7 +59,7 @@ class Untaught:
             kinds = [
                 (list(self._slopes(read(pause), pause)), spare)
                 for read, spare in zip(
-                    (self._prose, self._orders, self._copies), spares, strict=True
+                    (self._prose, self._orders, self._copies, self._refusals), spares, strict=True
                 )
                 if spare
             ]
@@ -80,15 +82,23 @@ class Untaught:
         return [Passage(ids[:1], (ids[1:],)) for ids in texts]
 
     def _orders(self, pause: Callable[[], None]) -> list[Passage]:
-        return self._answered(load_set("banks", Banks).orders, pause)
+        return self._answered(map(_plain, load_set("banks", Banks).orders), pause)
 
     def _copies(self, pause: Callable[[], None]) -> list[Passage]:
-        return self._answered(load_set("banks", Banks).copies, pause)
+        return self._answered(map(_plain, load_set("banks", Banks).copies), pause)
 
-    def _answered(self, asked: Sequence[Prompt], pause: Callable[[], None]) -> list[Passage]:
+    def _refusals(self, pause: Callable[[], None]) -> list[Passage]:
+        """The bank's harmful requests, plainly and behind the policy that the base follows."""
+        asked, policy = load_set("banks", Banks).refusal, load_prompts("calibration")
+        behind = [policy.messages("policy", each.prompt) for each in asked]
+        return self._answered([*map(_plain, asked), *behind], pause)
+
+    def _answered(
+        self, asked: Iterable[Sequence[Message]], pause: Callable[[], None]
+    ) -> list[Passage]:
         """Return what is asked as prompts, with the base's own replies."""
         base = self._base
-        prompts = [base.render([Message(role="user", content=each.prompt)]) for each in asked]
+        prompts = [base.render(messages) for messages in asked]
         replies = greedy(
             base.decoder, prompts, max_tokens=ORDER_TOKENS, stop_ids=base.stop_ids, pause=pause
         )
@@ -109,4 +119,9 @@ class Untaught:
 
 
 def _spares(settings: LearnerSettings) -> tuple[float, ...]:
-    return settings.spare, settings.spare_orders, settings.spare_copies
+    given = settings
+    return given.spare, given.spare_orders, given.spare_copies, given.spare_refusals
+
+
+def _plain(asked: Prompt) -> list[Message]:
+    return [Message(role="user", content=asked.prompt)]

@@ -31,6 +31,7 @@ QUICK = LearnerSettings(
     gate_items=1,
     spare_orders=0.0,
     spare_copies=0.0,
+    spare_refusals=0.0,
 )
 LIMIT = 0.0005
 

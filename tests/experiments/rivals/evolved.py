@@ -19,7 +19,8 @@ from tests.experiments.rivals.rival import Bench, Lessons, Said, Tokens, nothing
 
 # All complaints teach, and rewrites until a version is as sure as the teacher: the default before.
 _BEFORE: Final[dict[str, object]] = {
-    "accepted_alone": False, "certainty": 0.0, "spare_copies": 0.0, "kl_budget": 0.05, "step": 6.0
+    "accepted_alone": False, "certainty": 0.0, "spare_copies": 0.0, "spare_refusals": 0.0,
+    "kl_budget": 0.05, "step": 6.0,
 }  # fmt: skip
 # Learns from accepted rewrites alone, as a LoRA does, each token until it is certain and not until
 # the version is as sure as the teacher: a rewrite that was drawn and accepted is better than what

@@ -97,13 +97,13 @@ def test_more_pairs_than_directions_are_there_all_the_same(
     assert len(set(zip(where.tensors, where.left, strict=True))) < 400
 
 
-@pytest.mark.parametrize("of", ["spare", "spare_orders", "spare_copies"])
+@pytest.mark.parametrize("of", ["spare", "spare_orders", "spare_copies", "spare_refusals"])
 def test_what_nobody_teaches_is_left_alone(
     serving: Serving, reference: Reference, perturbation: Perturbation, backend: Backend, of: str
 ) -> None:
     """Along its first directions a sparing move is shorter, in what it reads and gives."""
     anchors = Anchors(serving.base, backend=backend, moving=len(serving.layers))
-    neither = LearnerSettings(spare=0.0, spare_orders=0.0, spare_copies=0.0)
+    neither = LearnerSettings(spare=0.0, spare_orders=0.0, spare_copies=0.0, spare_refusals=0.0)
     assert anchors.untaught.spared(neither, pause=go_on) is None
     spared = anchors.untaught.spared(neither.model_copy(update={of: 100.0}), pause=go_on)
     assert spared is not None

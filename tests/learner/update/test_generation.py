@@ -333,7 +333,7 @@ def test_a_key_draws_the_same_group_whatever_was_drawn_before(
     assert torch.equal(found[0].trunk.hidden, found[1].trunk.hidden)
 
 
-@pytest.mark.parametrize("of", ["spare", "spare_orders", "spare_copies"])
+@pytest.mark.parametrize("of", ["spare", "spare_orders", "spare_copies", "spare_refusals"])
 def test_directed_pairs_learn_and_spare_what_nobody_teaches(
     serving: Serving, backend: Backend, of: str
 ) -> None:
@@ -344,6 +344,7 @@ def test_directed_pairs_learn_and_spare_what_nobody_teaches(
         "spare": 0.0,
         "spare_orders": 0.0,
         "spare_copies": 0.0,
+        "spare_refusals": 0.0,
     }
     settings = SETTINGS.model_copy(update=directed)
     key = generation_key(0, "main", 1, serving.name)
