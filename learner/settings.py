@@ -80,10 +80,10 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         -4, ge=-16, le=0, description="probing scale: σ = RMS of the tensor · 2^this"
     )
     step: float = Field(
-        6.0,
+        24.0,
         gt=0,
         description="update size, where the turns agree: Δ = step · σ / pairs · Σ unit-RMS "
-        "coefficients · signs",
+        "coefficients · signs; with rank1, full and normal noise 6 is long",
     )
     gain_share: float = Field(
         0.5,
@@ -117,13 +117,13 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         " that nobody teaches: keeps small tasks where they are; 0: they make nothing dearer",
     )
     spare_copies: float = Field(
-        0.0,
+        8.0,
         ge=0,
         description='the same of its replies to what is to be said again ("repeat exactly: …") or'
         " found in what was said; 0: they make nothing dearer",
     )
     spare_refusals: float = Field(
-        0.0,
+        2.0,
         ge=0,
         description="the same of its replies to harmful requests, asked plainly and behind a policy"
         " that it follows; 0: they make nothing dearer",
@@ -202,12 +202,12 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         "wished and is to the point; several compete; false: the teacher's first, unseen",
     )
     accepted_alone: bool = Field(
-        False,
+        True,
         description="of the complaints of one wish in a generation those with an accepted rewrite"
         " teach alone, and bear its weight; the others by their score where there is none",
     )
     certainty: float = Field(
-        0.0,
+        1.0,
         ge=0,
         le=1,
         description="probability up to which a token of an accepted rewrite is taught, where the"
@@ -218,11 +218,11 @@ class LearnerSettings(JudgeSettings, LessonSettings, GateSettings):
         ge=0,
         description="nats that a token of a hinted rewrite is to be ahead of its likeliest rival,"
         " at most, and no further than the teacher's log-odds, half a nat at least: until it is, it"
-        " is taught, and then held there; 0: until the version is as sure of it as the teacher",
+        " is taught, and then held there; 0: as `certainty` says, which leaves it nothing at 1",
     )
     kl_weight: float = Field(0.1, ge=0, description="weight of the KL anchor in the fitness")
     kl_budget: float = Field(
-        0.05,
+        0.15,
         gt=0,
         description="nats a token that one generation may move; past it the step shrinks",
     )

@@ -18,7 +18,9 @@ from streams.store.tables import TurnRow
 from tests.learner.turns import said, turn
 
 # the tiny model's words are noise: what proves a rewrite is tested in test_rewriting
-SETTINGS = LearnerSettings(max_reply_tokens=6, max_prompt_tokens=64, proved_lessons=False)
+SETTINGS = LearnerSettings(
+    max_reply_tokens=6, max_prompt_tokens=64, proved_lessons=False, accepted_alone=False, certainty=0
+)
 HINT = "Answer in one short sentence only."
 
 
