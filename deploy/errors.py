@@ -10,7 +10,7 @@ DeployError               one sentence on stderr and exit code 2, never a trace
 ├── NoAnswerError         the running agent was asked and did not answer: it may have been done
 ├── ForgetError           a principal that is none, or of whom nothing is known
 ├── MissingExtraError     a package that is not installed; names the extra that has it
-├── OutputError           a file to write at the end that cannot be written, or drawn
+├── OutputError           a file or folder that cannot be written or drawn, or was used before
 └── DemoError             the demo's services do not run, or its picture cannot be drawn
 """
 
@@ -61,7 +61,7 @@ class MissingExtraError(DeployError):
 
 
 class OutputError(DeployError):
-    """A file that is to be written at the end cannot be, or is of no kind that can be drawn."""
+    """A file or folder cannot be written, was used before, or is of no kind that can be drawn."""
 
 
 class DemoError(DeployError):

@@ -15,6 +15,7 @@ from deploy.cli import app
 from deploy.settings.load import load
 from deploy.settings.reference import markdown, shown
 from tests.agent.console.rows import FakeService
+from tests.bench.__main__ import names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -142,6 +143,13 @@ def test_files_that_the_architecture_names_are_there() -> None:
         if not path.exists():
             missing.append(str(path.relative_to(ROOT)))
     assert missing == []
+
+
+def test_the_benchmarks_are_all_named() -> None:
+    """BENCHMARKS.md has a row for each that `make bench` runs, in their order."""
+    text = (ROOT / "BENCHMARKS.md").read_text(encoding="utf-8")
+    table = text.partition("| name |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == names()
 
 
 def test_make_lists_its_targets() -> None:

@@ -21,7 +21,7 @@ def demo(
         Path | None, typer.Option(help="Where to write what was measured (JSON).")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Keep logs and stores here; none: a temporary folder.")
+        Path | None, typer.Option(help="Keep logs and stores here, anew; none: a temporary folder.")
     ] = None,
 ) -> None:
     """Teach a running service to answer briefly, beside one that does not learn.

@@ -18,7 +18,7 @@ from deploy.demo.beside import watched
 from deploy.demo.lessons import Lessons, Teacher
 from deploy.demo.past import Past
 from deploy.demo.picture import draw, prove_drawable, refusals, tasks, text
-from deploy.demo.services import services
+from deploy.demo.services import Services, prove_fresh, with_services
 from deploy.demo.user import MOST_WORDS, load_prompts
 from deploy.settings.load import InForce
 from deploy.up.model import ensure
@@ -48,11 +48,14 @@ def run(
     """Teach for some minutes, print what was measured, and draw or write it where asked.
 
     picture: a PNG to draw; figures: a JSON file to write; folder: where logs and stores are kept,
-        by default nowhere
-    raises: DemoError when a service does not run, or the picture cannot be drawn
+        by default nowhere; of no run before
+    raises: DemoError when a service does not run, or the picture cannot be drawn; OutputError when
+        the folder has been used, or cannot be written
     """
     if picture is not None:
         prove_drawable()
+    if folder is not None:
+        prove_fresh(folder)
     ensure(in_force)
     console = Console(markup=False, emoji=False)  # paths and reasons stay what they are
     with tempfile.TemporaryDirectory(prefix="quickset-demo-") as temporary:
@@ -77,17 +80,17 @@ def run(
 
 
 async def _teach(home: Path, in_force: InForce, minutes: float, console: Console) -> Lessons:
-    console.print("starting a service that learns, and one that does not")
-    async with (
-        services(home, arguments=in_force.arguments, learner=LEARNER) as both,
-        aiohttp.ClientSession() as client,
-    ):
+    async def use(both: Services) -> Lessons:
         console.print(
             f"the user likes finished answers of at most {MOST_WORDS} words, and teaches for "
             f"{minutes:g} minutes"
         )
-        teacher = Teacher(client, both, load_prompts(), Past(both.home), say=console.print)
-        return await teacher.teach(minutes)
+        async with aiohttp.ClientSession() as client:
+            teacher = Teacher(client, both, load_prompts(), Past(both.home), say=console.print)
+            return await teacher.teach(minutes)
+
+    console.print("starting a service that learns, and one that does not")
+    return await with_services(home, use, arguments=in_force.arguments, learner=LEARNER)
 
 
 def _table(lessons: Lessons) -> Table:

@@ -46,7 +46,7 @@ def live(service: Up, seconds: float) -> str:
         reply, version = service.chat(question, max_tokens=48)
         if version != base and met_s is None:
             met_s = time.monotonic() - began
-        if served_s is None and _shown(service)["version"] != base:
+        if served_s is None and serves(_shown(service), base):
             served_s = time.monotonic() - began
         if reply.count(".") > 1:
             service.chat(question, reply, CORRECTION, max_tokens=8)
@@ -61,11 +61,22 @@ def live(service: Up, seconds: float) -> str:
     )
 
 
+def serves(shown: dict[str, Any], base: str) -> bool:
+    """Tell from `rollouts show` whether a version that was learned serves everybody.
+
+    A line that has never changed names no version: its base serves.
+
+    >>> [serves({"version": version}, "base") for version in (None, "base", "child")]
+    [False, False, True]
+    """
+    return shown["version"] not in (None, base)
+
+
 def _shown(service: Up) -> dict[str, Any]:
     try:
         found: dict[str, Any] = service.quickset("rollouts", "show", "--json")
-    except AssertionError:  # the line has never changed
-        return {"version": service.chat(ASKED[0], max_tokens=1)[1], "seen": None, "waits_for": "–"}
+    except AssertionError:  # the learner has not begun, so there is no store yet
+        return {"version": None, "seen": None, "waits_for": "–"}
     return found
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from deploy.demo.user import CHAT_TOKENS, MOST_WORDS, WISH, load_prompts
+from deploy.demo.user import CHAT_TOKENS, WISH, Reply, load_prompts
 from kernels.contract import Backend
 from kernels.model.decode import greedy
 from kernels.model.forward import Decoder
@@ -83,7 +83,7 @@ class Course:
         known = [person for person in PEOPLE if person.wish == self._wish]
         if known:
             return known[0].pleased(text, ended=ended)
-        return ended and len(text.split()) <= MOST_WORDS
+        return Reply(text, ended, version="").pleases
 
     def lessons_on(self, prompts: Sequence[str]) -> list[Lesson]:
         """Return the base's replies to prompts, and its hinted rewrites of them."""

@@ -1,5 +1,7 @@
 """quickset reset: the off switch; back to the base model, bit for bit, and proved to be."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import Annotated, Any
 
 import typer
@@ -36,7 +38,8 @@ def reset(
     """
     line = in_force.settings.agent.line
     if not yes:
-        typer.confirm(f"Take all that the line {line} has learned out of service?", abort=True)
+        with redirect_stdout(sys.stderr):  # whole: `err=True` leaves a space in the JSON
+            typer.confirm(f"Take all that the line {line} has learned out of service?", abort=True)
     told = _reset(in_force, reason, keep_learning=keep_learning)
     if as_json:
         typer.echo(printed(told))

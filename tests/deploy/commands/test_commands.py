@@ -1,5 +1,6 @@
 """The commands as a person runs them: what they print, and how they fail."""
 
+import io
 import json
 import os
 import signal
@@ -220,6 +221,16 @@ def test_what_cannot_be_meant_is_refused_before_anything_begins(
     code, out, err = run(*command.split(), capsys=capsys)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert words in err
+
+
+def test_a_question_is_no_part_of_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is asked on stderr, so that what reads stdout finds the JSON and nothing else."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    code, out, err = run("reset", "--json", "--home", str(tmp_path), capsys=capsys)
+    assert (code, out) == (1, "")
+    assert "out of service?" in err
 
 
 def test_a_file_is_written_where_it_was_looked_for(

@@ -1,7 +1,9 @@
 """The demo's user keeps to the script and measures without teaching; the result is drawn."""
 
+import asyncio
 import itertools
 import json
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +20,9 @@ from deploy.demo.lessons import Lessons, Point, Teacher
 from deploy.demo.past import Past
 from deploy.demo.picture import draw
 from deploy.demo.run import LEARNER
-from deploy.demo.services import Services, _child, _flags, _places
+from deploy.demo.services import Services, _child, _flags, _places, prove_fresh, while_up
 from deploy.demo.user import CORRECTION, PRAISE, WISH, Prompts, Reply, User, load_prompts
-from deploy.errors import DemoError
+from deploy.errors import DemoError, OutputError
 from deploy.settings.load import Settings, load
 from deploy.up.supervisor import Child
 from learner.judges.judge import Verdict, combine
@@ -46,12 +48,15 @@ class FakeService:
     status: int = 200
     corrections: int = 0
     looks: int = 0
+    swaps: int = 0  # replies that it still gives before a version comes by itself
 
     async def complete(self, request: web.Request) -> web.Response:
         """POST /v1/chat/completions."""
         body = await request.json()
         said = [message["content"] for message in body["messages"]]
         learned = request.headers.get("X-Learn") != "off"
+        self.swaps -= 1
+        self.looks += self.swaps == 0
         self.asked.append((said, learned))
         self.corrections += learned and said[-1] == CORRECTION
         short = said[-1] != CORRECTION and (
@@ -169,6 +174,63 @@ async def test_teaching_shows_on_prompts_that_were_never_taught(
     assert not any(learned for _, learned in other.asked)
 
 
+async def test_a_point_is_of_one_version(
+    pair: tuple[FakeService, FakeService, str, str], tmp_path: Path
+) -> None:
+    """Where a version comes while another is examined, the new one is examined once more."""
+    service, _, learning, frozen = pair
+    prompts = Prompts(training=(), test=("What is rain?", "What is snow?"))
+    service.swaps, said = 2, list[str]()
+    async with aiohttp.ClientSession() as client:
+        both = Services(learning, frozen, tmp_path)
+        teacher = Teacher(client, both, prompts, FakePast(), say=said.append)
+        lessons = await teacher.teach(minutes=0)
+    assert len(service.asked) == 6
+    assert [point.version for point in lessons.learning] == ["v1"]
+
+
+def child(code: str) -> Child:
+    """Make a child that runs a piece of Python, and is started once."""
+    return Child("learner", (sys.executable, "-c", code), 10.0, 0)
+
+
+async def test_a_service_that_ends_meanwhile_ends_the_demo_with_what_it_said(
+    tmp_path: Path,
+) -> None:
+    """The user is not waited for; a log that cannot be written hides nothing."""
+    log = tmp_path / "none" / "services.log"
+    with pytest.raises(DemoError, match=r"the learner .*(?s:.*)learner: no memory"):
+        await while_up([child("print('no memory'); exit(7)")], asyncio.Event().wait, log=log)
+    assert not log.parent.exists()
+
+
+async def test_what_the_services_said_is_told_with_what_the_user_met(tmp_path: Path) -> None:
+    """An agent that refuses has said why; all of it is in the log."""
+
+    async def refused() -> None:
+        while not log.exists():
+            await asyncio.sleep(0.01)
+        for _ in range(100):  # its line lies in the pipe already, and is read meanwhile
+            await asyncio.sleep(0)
+        raise DemoError("it refused")
+
+    log, code = tmp_path / "services.log", "print('no place', flush=True); open({!r}, 'w'); input()"
+    with pytest.raises(DemoError, match=r"it refused(?s:.*)learner: no place"):
+        await while_up([child(code.format(str(log)))], refused, log=log)
+    assert log.read_text() == "learner: no place"
+
+
+def test_a_folder_serves_one_run(tmp_path: Path) -> None:
+    """What a run before left there would be counted with this one's; a file is no folder."""
+    prove_fresh(tmp_path / "new")
+    (tmp_path / "new" / "frozen").mkdir()
+    with pytest.raises(OutputError, match="of a run before"):
+        prove_fresh(tmp_path / "new")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        prove_fresh(tmp_path / "file" / "folder")
+
+
 @pytest.mark.parametrize(
     ("reply", "pleases"),
     [
@@ -239,6 +301,9 @@ line = "theirs"
 console_host = "0.0.0.0"
 host = "0.0.0.0"
 requests_per_minute = 60
+replies_per_key = 1
+max_queue = 1
+max_batch = 2
 response_secret = "/run/secrets/response-secret"
 keys = {ann = "HASH"}
 operator_keys = {bob = "HASH", eve = "HASH"}
@@ -251,6 +316,7 @@ judge_model = "theirs"
 mode = "manual"
 quorum = 3
 judges = ["explicit", "model"]
+verifiers = [{name = "theirs", program = ["/usr/local/bin/theirs"]}]
 judge_url = "https://judge.example.org/v1"
 judge_key_file = "/run/secrets/judge-key"
 [rollout]
@@ -271,7 +337,10 @@ def test_a_production_configuration_is_none_of_the_demos_business(tmp_path: Path
         settings = in_force_of(_child(name, tmp_path, _flags(LEARNER), places), config=file)
         assert settings.agent.host == settings.agent.console_host == "127.0.0.1"
         assert (settings.agent.keys, settings.agent.operator_keys) == ({}, {})
-        assert settings.agent.requests_per_minute == 0
+        assert (settings.agent.requests_per_minute, settings.agent.replies_per_key) == (0, 0)
+        assert settings.agent.max_queue >= settings.agent.max_batch >= len(load_prompts().test)
+        assert set(settings.learner.judges) <= set(LearnerSettings().judges)
+        assert settings.learner.verifiers == ()
         assert (settings.agent.response_secret, settings.agent.tools) == (None, {})
         assert settings.agent.line == settings.learner.line == "main"
         assert settings.learner.judge_model == LearnerSettings().judge_model

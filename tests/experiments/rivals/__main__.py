@@ -50,6 +50,7 @@ RIVALS: Final = (
     "leading",
     "selected",
 )
+KEPT: Final = ("updates", "seconds", "layers", "modules", "set", "items")  # in each row
 IN_A_ROW: Final = 3
 HEAD: Final = (
     "| person | rival | seed | sessions | accepted | about | tasks | text | refusals | seconds "
@@ -165,7 +166,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = [json.loads(line) for line in args.out.open()] if args.out.exists() else []
-    done = {(row["person"], row["rival"], row["seed"], row["sessions"]) for row in rows}
+    asked, usual = _arguments(args), _arguments(parser.parse_args([]))
+    done = ended(rows, asked, usual=usual)
     arena: Arena | None = None
     for seed in args.seeds:
         for person in (p for p in PEOPLE if p.name in args.people):
@@ -173,11 +175,34 @@ def main() -> None:
                 if (person.name, name, seed, args.sessions) in done:
                     continue
                 arena = arena or Arena(args)
-                rows.append(_one(arena, person, name, seed, args))
+                rows.append(_one(arena, person, name, seed, args) | {"arguments": asked})
                 with args.out.open("a") as file:
                     file.write(json.dumps(rows[-1], ensure_ascii=False) + "\n")
                 print(told(rows[-1]), flush=True)
     print("\n".join((HEAD, *map(told, rows))))
+
+
+def ended(
+    rows: Sequence[dict[str, Any]], asked: dict[str, Any], *, usual: dict[str, Any]
+) -> set[tuple[str, str, int, int]]:
+    """Return which runs a file holds that were made as is asked now.
+
+    usual: how those were made whose rows don't tell, as older ones don't
+
+    >>> row = {"person": "form", "rival": "lora", "seed": 0, "sessions": 72}
+    >>> [len(ended([row], {"layers": layers}, usual={"layers": 4})) for layers in (4, 30)]
+    [1, 0]
+    """
+    return {
+        (row["person"], row["rival"], row["seed"], row["sessions"])
+        for row in rows
+        if row.get("arguments", usual) == asked
+    }
+
+
+def _arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments that change what a run comes to."""
+    return {name: getattr(args, name) for name in KEPT}
 
 
 def _one(
