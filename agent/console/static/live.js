@@ -10,7 +10,7 @@ const RENEWED = "[data-renewed-by]"; // the part that is made anew: a page has o
 const PARTS = ["standing", "page"]; // what comes with it
 
 const seen = JSON.parse(document.body.dataset.marks); // name of a section → its mark, as last shown or told
-let looks = looksOf(document); // of the parts as they last came
+let looks = ""; // the page as it last came
 let asked = false; // the part is on its way: what is triggered meanwhile would go with the old one
 let again = false; // something changed meanwhile
 
@@ -98,11 +98,11 @@ function keep() {
   document.body.addEventListener("htmx:beforeSwap", (event) => {
     const { requestConfig, xhr } = event.detail;
     if (!requestConfig.elt.matches(RENEWED) || xhr.status >= 400) return;
-    const fresh = looksOf(new DOMParser().parseFromString(xhr.responseText, "text/html"));
-    settles = fresh !== looks && fresh.length > 0;
+    const fresh = looksOf(xhr.responseText);
+    settles = fresh !== looks && fresh !== "";
     event.detail.shouldSwap = settles;
-    if (!fresh.length) leaveIfLoggedOut(); // it is another page
-    else looks = fresh;
+    if (fresh) looks = fresh;
+    else leaveIfLoggedOut(); // it is another page
     open = [...document.querySelectorAll("#page details[open][id]")].map(({ id }) => id);
     place = placeOf(document.activeElement);
   });
@@ -121,9 +121,10 @@ function keep() {
   });
 }
 
-/** How the parts look: their HTML, whatever stands around them. Empty: this is no page of the console. */
-function looksOf(page) {
-  return PARTS.map((id) => page.getElementById(id)?.outerHTML ?? "").join("");
+/** How a page looks: what stands within its body, whose own attributes tell the time. Empty: it has no parts. */
+function looksOf(html) {
+  if (!PARTS.every((id) => html.includes(`id="${id}"`))) return "";
+  return html.slice(html.indexOf("<header"));
 }
 
 /** How to find an element again in parts that were swapped: by what it leads to. htmx keeps what has an id. */
