@@ -140,7 +140,7 @@ class Read:
         """The routes of the state, its sections, its changes and the digests."""
         section = f"/operator/{{section:{'|'.join(LISTED)}}}"
         events = partial(self._events, live.event)
-        page = [web.get(LISTENS, partial(self._events, live.names))]
+        page = [web.get(LISTENS, partial(self._events, live.marked))]
         return [
             *for_role("viewer", [web.get("/operator/state", self._state), *page]),
             *operations("viewer", _told("/operator/events", events, EVENTS, answer=None)),

@@ -1,13 +1,15 @@
 """Pushes what changed to every open console page, as server-sent events.
 
 All pages share one reading, taken only while a page asks for it and at most once an interval. Each
-is sent the sections, or their names, that differ from what it was sent last: a slow reader skips
-states, and never makes a queue grow.
+is sent the sections, or their marks, that differ from what it was sent last: a slow reader skips
+states, and never makes a queue grow. A page knows by the marks of what it was made from what has
+changed before its first event, or while it was not connected.
 
 Knows nothing of what a section holds.
 """
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -19,6 +21,7 @@ Texts = Mapping[str, str]  # name → JSON text
 INTERVAL_S = 0.5
 HEARTBEAT_S = 15.0  # proxies drop a stream that is silent for half a minute
 RETRY_MS = 1000
+MARK_BYTES = 6  # of a section: by chance two states in 10^14 have the same
 
 
 class Shared:
@@ -94,13 +97,22 @@ def event(sections: Texts) -> bytes:
     return frame(json_of(sections), "sections")
 
 
-def names(sections: Texts) -> bytes:
-    """One event that names sections: a page asks for what it shows of them.
+def marked(sections: Texts) -> bytes:
+    """One event with the marks of sections: a page asks for what it shows of those that are others.
 
-    >>> names({"turns": "[]", "trials": "[]"})
-    b'event: changed\\ndata: ["turns","trials"]\\n\\n'
+    >>> marked({"turns": "[]"})
+    b'event: changed\\ndata: {"turns":"f48212d320c4"}\\n\\n'
     """
-    return frame(json.dumps(list(sections), separators=(",", ":")), "changed")
+    return frame(marks(sections), "changed")
+
+
+def marks(sections: Texts) -> str:
+    """The mark of each section, as JSON: another one as soon as the section is."""
+    found = {
+        name: hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=MARK_BYTES).hexdigest()
+        for name, text in sections.items()
+    }
+    return json.dumps(found, separators=(",", ":"))
 
 
 def json_of(sections: Texts) -> str:

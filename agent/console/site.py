@@ -2,7 +2,7 @@
 
     GET /…        a page, made here of the view's data
     GET /api/…    the data itself, for programs
-    GET /live     names of what changed, so that a page asks for it anew
+    GET /live     marks of what changed, so that a page asks for it anew
 
 A page is shown whatever is away: what serves comes from memory, and what is wrong with the store
 stands above it.
@@ -174,6 +174,7 @@ class Site:
             "role": operator.role,
             "asks_for_key": self._access.asks_for_key,
             "now_ms": ask.now_ms,
+            "marks": live.marks(ask.sections),
             "query": ask.query,
         }
 

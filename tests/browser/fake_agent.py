@@ -47,8 +47,11 @@ class FakeAgent:
         self.about: dict[str, Json] = {}  # what is told of a version
         self.context_tokens = 1000
         self.notes: list[Json] | None = None  # none: this server keeps none
+        self.notes_status = 200
         self.key: str | None = None  # none: no key is asked for
         self.reasons: list[str] = []  # why no requests are taken
+        self.hang: asyncio.Event | None = None  # waited for before it says how it is
+        self.num_looks = 0  # how often it was asked how it is
         self.asked_for_models = 0
         self.gone = asyncio.Event()  # set when a reader left in mid-stream
 
@@ -70,6 +73,9 @@ class FakeAgent:
         return app
 
     async def _ready(self, _: web.Request) -> web.Response:
+        self.num_looks += 1
+        if self.hang is not None:
+            await self.hang.wait()
         status = 503 if self.reasons else 200
         body = {"reasons": self.reasons, "version": self.serving}
         return web.json_response(body, status=status)
@@ -96,7 +102,11 @@ class FakeAgent:
             return web.json_response({"error": {"message": "there is none"}}, status=404)
         return web.json_response({"version": version} | self.about[version])
 
-    async def _notes(self, _: web.Request) -> web.Response:
+    async def _notes(self, request: web.Request) -> web.Response:
+        if refused := self._refused(request):
+            return refused
+        if self.notes_status != 200:
+            return web.json_response({"error": {"message": "not now"}}, status=self.notes_status)
         if self.notes is None:
             return web.json_response({"error": {"message": "no such path"}}, status=404)
         return web.json_response({"object": "list", "data": self.notes})

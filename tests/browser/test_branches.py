@@ -123,6 +123,23 @@ async def test_a_server_that_is_away_is_told(chat_page: Page) -> None:
     await expect(chat_page.locator("#note")).to_contain_text("Enter sends")
 
 
+async def test_a_server_that_hangs_is_told_and_holds_up_nothing(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """One look at a time: a browser has six connections for all that is asked of a server."""
+    await chat_page.clock.install()
+    await reload(chat_page)
+    agent.hang = asyncio.Event()
+    for _ in range(9):
+        await chat_page.clock.run_for(5000)
+    await expect(chat_page.locator("#note")).to_contain_text("cannot be reached")
+    agent.scripts.append(Script(["Yes."]))
+    await said(chat_page, "Are you there?", "Yes.")
+    agent.hang.set()
+    await chat_page.clock.run_for(16_000)
+    await expect(chat_page.locator("#note")).to_contain_text("Enter sends")
+
+
 async def test_a_server_that_takes_no_messages_says_why(chat_page: Page, agent: FakeAgent) -> None:
     """Before anybody asks."""
     await chat_page.clock.install()

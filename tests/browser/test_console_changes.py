@@ -123,7 +123,7 @@ async def test_the_key_aborts_the_first_trial_of_a_line(
 async def test_a_dead_letter_is_sent_again(
     page: Page, serve: Serve, store: Store, tmp_path: Path
 ) -> None:
-    """After a confirmation; it is closed then, and no more on the page."""
+    """After a confirmation that asks no reason, as none is kept; then it is closed and gone."""
     log = SqliteLog(tmp_path / "log.db")
     entry = Entry(Partition("turns", 0), 1, "k", "id 1", b"poison", 1)
     letter = dead_letters.of_entry(entry, "a test says so", max_bytes=99_999, now_ms=1)
@@ -131,6 +131,9 @@ async def test_a_dead_letter_is_sent_again(
     app = build_console(FakeService(), store, log=log, interval_s=INTERVAL_S, wait_s=30)
     await page.goto(await serve(app) + "/streams")
     await page.get_by_role("button", name="Send again…").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("goes to its topic once more")
+    await expect(page.locator("#verb-reason")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Drill")).to_be_hidden()
     await page.get_by_role("button", name="Send it").click()
     await expect(card(page, "Dead letters")).to_contain_text("None is open")
     found = dead_letters.find(log, letter.id)

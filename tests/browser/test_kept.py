@@ -145,6 +145,72 @@ async def test_two_tabs_share_a_conversation(chat_page: Page, agent: FakeAgent) 
     await other.close()
 
 
+async def test_what_a_chat_teaches_is_chosen_once_for_all_tabs(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """Switched off it stays so when opened again; another chat is taught by as it was."""
+    agent.scripts += [Script(["one"]), Script(["two"]), Script(["three"]), Script(["four"])]
+    await said(chat_page, "Go", "one")
+    other = await chat_page.context.new_page()
+    await other.goto(chat_page.url)
+    await ready(other)
+    await other.get_by_role("button", name="Go", exact=True).click()
+    await expect(other.locator(".assistant .text")).to_have_text("one")
+    await chat_page.keyboard.press("Alt+o")
+    await chat_page.get_by_label("Learn from this chat").uncheck()
+    await chat_page.get_by_role("button", name="Done").click()
+    await expect(other.locator("#note")).to_contain_text("Nothing of this chat is learned")
+    await said(other, "Two", "two")
+    await other.get_by_role("button", name="New chat").click()
+    await expect(other.locator("#note")).to_contain_text("Enter sends")
+    await said(other, "Elsewhere", "three")
+    await other.close()
+    later = await chat_page.context.new_page()
+    await later.goto(chat_page.url)
+    await ready(later)
+    await later.get_by_role("button", name="Go", exact=True).click()
+    await expect(later.locator("#note")).to_contain_text("Nothing of this chat is learned")
+    await said(later, "Four", "four")
+    assert [each.get("X-Learn") for each in agent.headers] == [None, "off", None, "off"]
+    await later.close()
+
+
+async def test_a_reply_that_teaches_nothing_says_so_where_it_is_corrected(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """Also when its chat teaches again by then; a chat begun with its words does not."""
+    too_long = Script(status=400, error={"message": "m", "code": "context_length_exceeded"})
+    agent.scripts += [Script(["one"]), too_long, Script(["two"])]
+
+    async def choose(learn: bool) -> None:
+        await chat_page.keyboard.press("Alt+o")
+        await chat_page.get_by_label("Learn from this chat").set_checked(learn)
+        await chat_page.get_by_role("button", name="Done").click()
+
+    await choose(learn=False)
+    await said(chat_page, "Go", "one")
+    await choose(learn=True)
+    await chat_page.locator(".bad").click()
+    await expect(chat_page.locator(".correction:visible")).to_contain_text("Nothing is learned")
+    await chat_page.get_by_label("What should the reply have done?").fill("Be brief")
+    await chat_page.get_by_role("button", name="Send", exact=True).first.click()
+    await expect(chat_page.locator(".thanks")).to_have_text(
+        "Thank you. It is kept, and not learned."
+    )
+    await choose(learn=False)
+    await say(chat_page, "Long")
+    new = await chat_page.context.new_page()  # whose own chats are learned from
+    await new.goto(chat_page.url)
+    await ready(new)
+    await new.get_by_role("button", name="Go", exact=True).click()
+    await new.get_by_role("button", name="Begin a new chat with this message").click()
+    await expect(new.get_by_label("Message", exact=True)).to_have_value("Long")
+    await new.keyboard.press("Enter")
+    await expect(new.locator(".assistant .text")).to_have_text("two")
+    assert agent.headers[-1]["X-Learn"] == "off"
+    await new.close()
+
+
 async def test_a_duplicated_tab_leaves_a_reply_to_its_original(
     chat_page: Page, agent: FakeAgent
 ) -> None:

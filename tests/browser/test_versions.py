@@ -160,6 +160,33 @@ async def test_notes_can_be_removed(chat_page: Page, agent: FakeAgent) -> None:
     assert agent.requests[0]["notes"] is False
 
 
+async def test_notes_of_another_key_are_not_shown(chat_page: Page, agent: FakeAgent) -> None:
+    """They go with their key, whatever the next one is told; a fault takes none away."""
+    agent.notes = [{"id": "note_1", "text": "Call me Ada.", "state": "active", "version": None}]
+    agent.key = "ada"
+
+    async def take(key: str) -> None:
+        await chat_page.keyboard.press("Alt+o")
+        await chat_page.get_by_label("API key").fill(key)
+        async with chat_page.expect_response("**/v1/notes"):
+            await chat_page.get_by_role("button", name="Done").click()
+
+    await take("ada")
+    await expect(chat_page.locator(".note-text")).to_have_text(["Call me Ada."])
+    agent.notes_status = 503
+    await take("ada")
+    await expect(chat_page.locator("#notes")).to_be_visible()
+    await take("eve")
+    await expect(chat_page.locator("#notes")).to_be_hidden()
+    await expect(chat_page.locator(".note-text")).to_have_count(0)
+    agent.notes_status = 200
+    await take("ada")
+    await expect(chat_page.locator(".note-text")).to_have_text(["Call me Ada."])
+    agent.key = "revoked"
+    await take("ada")
+    await expect(chat_page.locator("#notes")).to_be_hidden()
+
+
 async def test_a_note_shows_when_it_comes(chat_page: Page, agent: FakeAgent) -> None:
     """Of what was taught a note comes a while later, and nobody has to ask again to see it."""
     await chat_page.clock.install()

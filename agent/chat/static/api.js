@@ -4,6 +4,7 @@
 import { eventData, inTime } from "./sse.js";
 
 const NETWORK = "The server cannot be reached. Is quickset still running?";
+const STANDING_MS = 10_000; // a server that does not say for so long how it is hangs, however busy it may be
 const CUT = "The connection broke before the reply was finished.";
 
 /** A refusal by the server, or a broken connection (status 0). */
@@ -16,15 +17,18 @@ export class ApiError extends Error {
 }
 
 /**
- * How the server is: {version, reasons: why it takes no requests now}; null when it is away. It asks
+ * How the server is: {version, reasons: why it takes no requests now}; null when it is away or hangs. It asks
  * for no key, and is not counted where the requests of keys are limited.
  */
 export async function standing() {
+  const hung = new AbortController();
+  const options = { credentials: "omit", cache: "no-store", signal: hung.signal };
   try {
-    const response = await fetch("/health/ready", { credentials: "omit", cache: "no-store" });
-    const { version, reasons } = await response.json();
+    const asked = fetch("/health/ready", options).then((response) => response.json());
+    const { version, reasons } = await inTime(asked, STANDING_MS);
     return { version: version ?? null, reasons: reasons ?? [] };
   } catch {
+    hung.abort(); // or it would hold a connection, of which a browser has six
     return null;
   }
 }

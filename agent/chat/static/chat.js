@@ -31,11 +31,16 @@ class Page {
   #gone = false; // whether another tab deleted what was open here, and nothing was said since
   #missed = false; // whether another tab said something while something was said or written here
   #opening = null; // id of the conversation that was chosen last, which may still be read
+  #looking = false; // whether a look is on its way: of a server that hangs, each would hold a connection
   #later = 0; // the timer until what another tab writes is looked at again
 
   constructor(shelf) {
     this.shelf = shelf;
-    this.options = new Options(() => this.#optionsChanged());
+    this.options = new Options({
+      learns: () => this.conversation?.record.learn ?? this.options.learn, // none is open yet
+      learn: (whether) => this.conversation?.teach(whether),
+      changed: () => this.#optionsChanged(),
+    });
     this.talk = new Talk(this);
     this.thread = new Thread(this.#verbs());
     this.follow = new Follow(byId("scroller"), byId("to-end"));
@@ -55,8 +60,8 @@ class Page {
     shelf.addEventListener("change", ({ detail }) => this.#changed(detail));
   }
 
-  /** Show a conversation, by default a new one. */
-  async open(id = newId()) {
+  /** Show a conversation, by default a new one; learn: whether a new one is learned from. */
+  async open(id = newId(), learn = this.options.learn) {
     this.#opening = id;
     if (id === this.conversation?.id) {
       this.sidebar.leave();
@@ -65,8 +70,8 @@ class Page {
     }
     this.talk.stop();
     const conversation = this.shelf.get(id)
-      ? await Conversation.open(this.shelf, id)
-      : Conversation.begin(this.shelf, id);
+      ? await Conversation.open(this.shelf, id, learn)
+      : Conversation.begin(this.shelf, id, learn);
     if (this.#opening !== id) return; // another one was chosen while this one was read
     this.talk.stop(); // what was said meanwhile
     this.conversation = conversation;
@@ -80,9 +85,9 @@ class Page {
     this.composer.field.focus();
   }
 
-  /** Begin a new conversation with a text in the composer. */
+  /** Begin a new conversation with a text of this one in the composer; it teaches there if it does here. */
   async beginWith(text) {
-    await this.open();
+    await this.open(newId(), this.conversation.record.learn);
     this.composer.write(text);
   }
 
@@ -143,7 +148,12 @@ class Page {
 
   /** Look whether another version serves by now, and whether anything does. */
   async look() {
-    if (document.hidden || this.talk.running) return;
+    if (document.hidden || this.talk.running || this.#looking) return;
+    this.#looking = true;
+    await this.#look().finally(() => (this.#looking = false));
+  }
+
+  async #look() {
     const found = await standing();
     if (!found) this.model = null; // what comes back may be another one
     else await this.asked().catch(() => null); // says how much the context holds
@@ -218,6 +228,7 @@ class Page {
     if (remote && removed) return this.#leaveDeleted();
     if (!this.shelf.get(id)) return;
     this.conversation.adopt();
+    this.#note();
     this.#name();
     if (remote) await this.#catchUp();
   }
@@ -257,7 +268,7 @@ class Page {
   #taught(before, after) {
     const all = this.conversation.all();
     const end = all.find(({ version }) => version === after)?.at ?? Date.now();
-    return all.filter(({ hint, rated }) => hint && rated <= end).map(({ hint }) => hint).slice(-MAX_TAUGHT);
+    return all.filter(({ hint, rated, learn }) => hint && learn !== false && rated <= end).map(({ hint }) => hint).slice(-MAX_TAUGHT);
   }
 
   /** Name the tab by the conversation: of several, one finds it. */
@@ -274,7 +285,7 @@ class Page {
     const told = [];
     if (this.#trouble) told.push(this.#trouble);
     if (this.#gone) told.push("Another tab deleted this chat: what you write now begins a new one.");
-    if (!this.options.learn) told.push("Nothing of this chat is learned from: see the options.");
+    if (this.conversation?.record.learn === false) told.push("Nothing of this chat is learned from: see the options.");
     if (used > NEARLY_FULL) told.push(`${Math.min(100, Math.round(used * 100))} % of what the model can keep in view is used.`);
     const text = told.join(" ") || "Enter sends, Shift+Enter starts a new line, ? lists the keys.";
     if (byId("note").textContent !== text) byId("note").textContent = text; // else it would be heard again

@@ -3,7 +3,8 @@
 //
 // A message is {id, conversation, parent, at, role, content}; of a reply also {response, earlier (the
 // responses that it went on from), version, finish, failed, score, hint, comment, dropped, calls,
-// served, pair, voted, writer: {tab, at}}; of a tool's result also {call}.
+// served, pair, voted, learn (false: nothing is learned from it), writer: {tab, at}}; of a tool's result
+// also {call}.
 // Knows nothing of the page or of the network.
 
 import { newId } from "./ids.js";
@@ -15,7 +16,7 @@ export class Conversation {
   #messages = new Map();
   saving = Promise.resolve(); // done when the last message that was added is kept, or cannot be
 
-  /** record: {id, title, named, created, changed, head, dropping}; messages: all of it */
+  /** record: {id, title, named, created, changed, head, dropping, learn}; messages: all of it */
   constructor(record, messages, shelf) {
     this.record = record;
     this.shelf = shelf;
@@ -25,14 +26,16 @@ export class Conversation {
   }
 
   /** A conversation in which nothing has been said; it is kept from its first message on. */
-  static begin(shelf, id = newId()) {
+  static begin(shelf, id = newId(), learn = true) {
     const now = Date.now();
-    const record = { id, title: "", named: false, created: now, changed: now, head: null, dropping: false };
+    const record = { id, title: "", named: false, created: now, changed: now, head: null, dropping: false, learn };
     return new Conversation(record, [], shelf);
   }
 
-  static async open(shelf, id) {
-    return new Conversation({ ...shelf.get(id) }, await shelf.messages(id), shelf);
+  /** learn: whether one of an older build, which did not say so, is learned from */
+  static async open(shelf, id, learn = true) {
+    const messages = await shelf.messages(id);
+    return new Conversation({ learn, ...shelf.get(id) }, messages, shelf);
   }
 
   get id() {
@@ -80,6 +83,12 @@ export class Conversation {
     await this.shelf.amend(message, said);
   }
 
+  /** Choose whether this conversation is learned from, in every tab and for good. */
+  async teach(learn) {
+    this.record.learn = learn;
+    if (!this.empty) await this.keep();
+  }
+
   /** The messages that stand at a message's place, itself included. */
   siblings({ parent, role }) {
     return this.all().filter((one) => one.parent === parent && one.role === role);
@@ -99,10 +108,10 @@ export class Conversation {
     this.adopt();
   }
 
-  /** Take in what the list or another tab chose: the title, what becomes of a full context. */
+  /** Take in what the list or another tab chose: the title, what becomes of a full context, learning. */
   adopt() {
-    const { title, named, dropping } = this.shelf.get(this.id) ?? this.record;
-    Object.assign(this.record, { title, named, dropping });
+    const { title, named, dropping, learn } = { ...this.record, ...this.shelf.get(this.id) };
+    Object.assign(this.record, { title, named, dropping, learn });
   }
 
   /** The messages of a request that ends with a message; a question that failed is left out. */

@@ -6,11 +6,13 @@ import { byId, copy, part } from "./dom.js";
 
 const EXPECTED_MS = 180_000; // after something was said, a note may come of it for as long as this
 const GLANCE_MS = 15_000; // between two looks meanwhile
+const REFUSED = [401, 403]; // whose notes are shown is not for this key to see
 const STATES = { active: "in your prompts", retired: "learned by the model" };
 
 /** The panel beneath the list of conversations; key() is the API key. */
 export class Notes {
   #shown = null; // what the panel shows, as JSON
+  #of = null; // the key whose notes it shows
   #expecting = 0; // until when a note may come
   #looked = 0;
 
@@ -40,11 +42,33 @@ export class Notes {
   /** Look what there is; a server that cannot be reached now is no reason to say anything. */
   async look() {
     this.#looked = Date.now();
-    const found = await notes(this.key()).catch(() => undefined);
-    if (found === undefined) return;
+    const key = this.key();
+    if (key !== this.#of) this.#clear(); // they are another person's
+    this.#of = key;
+    let found;
+    try {
+      found = await notes(key);
+    } catch ({ status }) {
+      if (REFUSED.includes(status) && key === this.key()) this.#clear();
+      return;
+    }
+    if (key === this.key()) this.#show(found); // else it was changed meanwhile
+  }
+
+  #clear() {
+    this.node.hidden = true;
+    this.#draw([]);
+  }
+
+  /** found: the notes; null: the server keeps none */
+  #show(found) {
     this.node.hidden = found === null;
     byId("notes-option").hidden = found === null;
-    const shown = (found ?? []).filter(({ state }) => state in STATES);
+    this.#draw(found ?? []);
+  }
+
+  #draw(found) {
+    const shown = found.filter(({ state }) => state in STATES);
     if (JSON.stringify(shown) === this.#shown) return; // whoever reads or removes one is not disturbed
     this.#shown = JSON.stringify(shown);
     this.list.replaceChildren(...shown.map((note) => this.#row(note)));

@@ -1,5 +1,6 @@
 // The reader's choices: API key, learning, notes, tools, what becomes of a full context. All of them
-// are kept in this tab until it is closed, the key only when its reader wants it.
+// are kept in this tab until it is closed, the key only when its reader wants it. Whether a chat is
+// learned from belongs to that chat (conversation.js); here is only how the next one begins.
 
 import { byId, part } from "./dom.js";
 import { remember, remembered } from "./session.js";
@@ -11,15 +12,18 @@ const NOTES = "quickset.notes";
 const DROPPING = "quickset.dropping";
 const TOOLS = "quickset.tools";
 
-/** The choices, and the dialog in which they are made; changed() follows each closing. */
+/** The choices, and the dialog in which they are made. */
 export class Options {
   #key = remembered(KEY) ?? "";
+  #learned = true; // whether the chat was learned from when the dialog was opened
 
-  constructor(changed) {
+  /** on: {learns(): whether the open chat is learned from, learn(whether): choose that, changed(): after each closing} */
+  constructor(on) {
+    this.on = on;
     this.dialog = byId("options");
     this.dialog.addEventListener("close", () => {
       this.#keep();
-      changed();
+      on.changed();
     });
     part(this.dialog, "form").addEventListener("submit", (event) => this.#check(event));
   }
@@ -28,6 +32,7 @@ export class Options {
     return this.#key;
   }
 
+  /** Whether a new chat is learned from. */
   get learn() {
     return remembered(LEARN) !== "off";
   }
@@ -53,7 +58,8 @@ export class Options {
   open(why = "") {
     byId("api-key").value = this.#key;
     byId("keep-key").checked = remembered(KEEP_KEY) !== "off";
-    byId("learn").checked = this.learn;
+    this.#learned = this.on.learns();
+    byId("learn").checked = this.#learned;
     byId("use-notes").checked = this.notes;
     byId("dropping").checked = this.dropping;
     byId("tools").value = remembered(TOOLS) ?? "";
@@ -78,10 +84,17 @@ export class Options {
     const kept = byId("keep-key").checked;
     remember(KEEP_KEY, kept ? "" : "off");
     remember(KEY, kept ? this.#key : "");
-    remember(LEARN, byId("learn").checked ? "" : "off");
+    this.#keepLearn(byId("learn").checked);
     remember(NOTES, byId("use-notes").checked ? "" : "off");
     remember(DROPPING, byId("dropping").checked ? "on" : "");
     remember(TOOLS, byId("tools").value.trim());
+  }
+
+  /** What was left as it stood chooses nothing: another tab may have chosen meanwhile. */
+  #keepLearn(learn) {
+    if (learn === this.#learned) return;
+    remember(LEARN, learn ? "" : "off");
+    this.on.learn(learn);
   }
 
   #tell(text) {

@@ -47,7 +47,13 @@ export class Rating {
     if (!(await this.#send(said))) return;
     this.#hide();
     part(this.node, this.message.score === 1 ? ".good" : ".bad").focus();
-    this.say(said.hint ? "Thank you. The learner takes this up." : "Thank you. Your remark is kept.");
+    const kept = said.hint ? "It is kept, and not learned." : "Your remark is kept.";
+    this.say(`Thank you. ${said.hint && this.#learned ? "The learner takes this up." : kept}`);
+  }
+
+  /** Whether what is said of the reply teaches: not of one that was given with learning switched off. */
+  get #learned() {
+    return this.message.learn !== false;
   }
 
   async #send(said) {
@@ -64,7 +70,9 @@ export class Rating {
   #open() {
     const bad = this.message.score === -1;
     part(this.form, ".hint-row").hidden = !bad;
-    part(this.form, ".primary").textContent = bad ? "Teach" : "Send the remark"; // a remark alone teaches nothing
+    part(this.form, ".use").textContent = this.#learned ? "The model learns it." : "Nothing is learned from this reply.";
+    const teach = this.#learned ? "Teach" : "Send";
+    part(this.form, ".primary").textContent = bad ? teach : "Send the remark"; // a remark alone teaches nothing
     part(this.form, ".hint").value = this.message.hint ?? "";
     part(this.form, ".comment").value = this.message.comment ?? "";
     this.form.hidden = false;

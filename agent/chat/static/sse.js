@@ -31,11 +31,11 @@ export async function* eventData(body) {
   }
 }
 
-/** What a promise comes to, unless the line is dead. */
-export function inTime(reading) {
+/** What a promise comes to, unless the line is dead: nothing comes for a time. */
+export function inTime(reading, deadMs = DEAD_MS) {
   let timer = 0;
   const dead = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error("nothing comes any more")), DEAD_MS);
+    timer = setTimeout(() => reject(new Error("nothing comes any more")), deadMs);
   });
   return Promise.race([reading, dead]).finally(() => clearTimeout(timer));
 }

@@ -184,7 +184,7 @@ export class Talk {
       conversation.keep(message);
     }, ALIVE_MS / 3); // without a word, too
     try {
-      for await (const event of this.#arriving(conversation, signal, body)) {
+      for await (const event of this.#arriving(conversation, signal, message, body)) {
         this.#take(event, message, view);
         speech?.grown(message.content.slice(offset));
         if (performance.now() - kept > KEEP_MS) {
@@ -204,7 +204,7 @@ export class Talk {
     if (message.status === 401) this.page.askForKey();
   }
 
-  async *#arriving(conversation, signal, body) {
+  async *#arriving(conversation, signal, message, body) {
     const { options } = this.page;
     const slow = new Promise((resolve) => setTimeout(resolve, DISK_MS));
     const [model] = await Promise.all([this.page.asked(), Promise.race([conversation.saving, slow])]);
@@ -216,8 +216,9 @@ export class Talk {
       ...(options.tools.length ? { tools: options.tools } : {}),
       ...(options.notes ? {} : { notes: false }),
     };
-    const { key, learn } = options;
-    yield* reply(whole, { key, learn, session: conversation.id, signal });
+    const { learn } = conversation.record;
+    message.learn = learn;
+    yield* reply(whole, { key: options.key, learn, session: conversation.id, signal });
   }
 
   #take(event, message, view) {

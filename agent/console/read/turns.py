@@ -103,14 +103,19 @@ def lesson_of(target: Json | None) -> Json | None:
 
 
 def message_of(message: Mapping[str, Any]) -> Json:
-    """Show a message: its text, and its tool calls as they were written."""
+    """Show a message, its text cut."""
+    whole = text_of(message)
+    return {"role": message.get("role"), "text": whole[:TEXT_CHARS], "num_chars": len(whole)}
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Return what a message says: its text, and its tool calls as they were written."""
     text = message.get("content") or ""
     calls = [
         f"{call.get('function', {}).get('name')}({call.get('function', {}).get('arguments')})"
         for call in message.get("tool_calls") or []
     ]
-    whole = "\n".join(part for part in [text, *calls] if part)
-    return {"role": message.get("role"), "text": whole[:TEXT_CHARS], "num_chars": len(whole)}
+    return "\n".join(part for part in [text, *calls] if part)
 
 
 def judgements_of(session: Session, ids: Collection[str]) -> dict[str, list[Json]]:

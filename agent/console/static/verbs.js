@@ -1,5 +1,7 @@
-// Changes: each is asked for with a reason, fails when somebody changed the line first, and says how
-// long it took until it held.
+// Changes: each of a line is asked for with a reason, fails when somebody changed the line first, and
+// says how long it took until it held. A dead letter is settled without a reason: its record has none.
+
+import { renew } from "./live.js";
 
 const VERBS = {
   rollback: ["Take the version back?", "Take it back", (of) => [`Line ${document.body.dataset.line} will serve `, mono(of.to), " again instead of ", mono(of.from), ", at once. Replies that are being written finish on the version they began with.", ...(of.candidate ? [" The trial of ", mono(of.candidate), " ends with it; to end that alone, abort it on the page Rollout."] : [])]],
@@ -39,7 +41,7 @@ export function takeVerbs() {
   for (const reason of REASONS) part("reasons").append(choice(reason));
   dialog.querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (part("reason").checkValidity()) change();
+    if (part("why").hidden || part("reason").checkValidity()) change();
   });
   part("cancel").addEventListener("click", () => dialog.close());
   dialog.addEventListener("cancel", (event) => part("cancel").disabled && event.preventDefault());
@@ -54,7 +56,9 @@ function ask(of) {
   part("go").textContent = go;
   part("what").replaceChildren(...what(of));
   part("error").hidden = true;
-  part("reason").value = bare ? "settled in the console" : "";
+  part("why").hidden = bare;
+  part("reason").required = !bare;
+  part("reason").value = "";
   part("again").hidden = !("keyed" in document.body.dataset && STEPS_UP.includes(of.verb));
   part("key").value = "";
   dialog.showModal();
@@ -111,8 +115,7 @@ async function done({ rollout, order }, { verb, candidate }, began) {
   } else if (order) say(["Ordered: it begins as soon as something is judged and nothing is on trial."]);
   else if (verb in DONE) say([`${DONE[verb]}.`]);
   else say(["It is decided, but this agent does not follow yet: Health, on the page Now, says why."]);
-  window.htmx?.trigger(document.body, "changed-serving");
-  if (WITHOUT_REASON.includes(verb)) window.htmx?.trigger(document.body, "changed-learner");
+  renew(WITHOUT_REASON.includes(verb) ? ["serving", "learner"] : ["serving"]);
 }
 
 /** Whether what serves comes to be as is asked before the wait is over. */

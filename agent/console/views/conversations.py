@@ -1,15 +1,19 @@
 """Conversations: the turns of a line, searched by text, principal, version, session or verdict.
 
 A search by text reads what was said of the last turns, some thousands at a time, and says how far
-it has come; everything else is found by an index.
+it has come; everything else is found by an index. What was said is the words of the messages, the
+reply, its calls and what followed, in any letter case, and nothing else that their records hold.
 """
 
-import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
 from typing import Any, Final
 
-from sqlmodel import Session, String, cast, col, exists, func, select
+from sqlmodel import Session, String, and_, cast, col, exists, func, or_, select
 
-from agent.console.read.turns import judgements_of, turn_of
+from agent.console.read.turns import judgements_of, text_of, turn_of
 from agent.console.views.view import Ask, View
 from agent.errors import InvalidError
 from streams.records import Json
@@ -17,6 +21,7 @@ from streams.store.states import FORGOTTEN
 from streams.store.tables import JudgementRow, TurnRow
 
 SEARCHED: Final = 3000  # turns whose texts one page looks through: some tenths of a second
+READ_AT_ONCE: Final = 100  # of those that may hold a text; a page is often full with the first
 VERDICTS: Final = {"bad": -1, "neither": 0, "good": 1, "any": None, "none": None}
 
 
@@ -27,17 +32,13 @@ def read(session: Session, ask: Ask) -> Json:
         raise InvalidError(f"verdict must be one of {', '.join(VERDICTS)}", param="verdict")
     query = _chosen(ask, verdict)
     last = _last_searched(session, query) if text else None
-    if text:
-        # The texts stand in the record as JSON, so what is looked for is written likewise.
-        pattern = json.dumps(text)[1:-1]
-        record = cast(col(TurnRow.record), String)
-        after = cast(col(TurnRow.next_state), String)
-        said = record.icontains(pattern, autoescape=True)
-        query = query.where(said | after.icontains(pattern, autoescape=True))
-        if last is not None:
-            query = query.where(TurnRow.sequence >= last)
+    if last is not None:
+        query = query.where(TurnRow.sequence >= last)
     ordered = query.order_by(col(TurnRow.sequence).desc(), col(TurnRow.id).desc())
-    rows: list[TurnRow] = list(session.exec(ordered.limit(ask.rows + 1)))
+    if text:
+        rows = list(islice(_holding(session, ordered, text), ask.rows + 1))
+    else:
+        rows = list(session.exec(ordered.limit(ask.rows + 1)))
     shown = rows[: ask.rows]
     judged = judgements_of(session, [row.id for row in shown])
     more = len(rows) > len(shown)
@@ -85,6 +86,36 @@ def _chosen(ask: Ask, verdict: str) -> Any:
         same = (col(TurnRow.sequence) == sequence) & (col(TurnRow.id) < id)
         query = query.where((col(TurnRow.sequence) < sequence) | same)
     return query
+
+
+def _holding(session: Session, ordered: Any, text: str) -> Iterator[TurnRow]:
+    """Find the turns in which a text was said, in this order."""
+    wanted = text.casefold()
+    may = ordered.where(_may_hold(text)).execution_options(yield_per=READ_AT_ONCE)
+    with closing(session.exec(may)) as found:
+        for row in found:
+            if any(wanted in said.casefold() for said in _said(row)):
+                yield row
+
+
+def _may_hold(text: str) -> Any:
+    """A condition that all turns with a text meet, and some others: keys and numbers look alike.
+
+    What stands in the store is JSON, in which a letter beyond ASCII is written in one way or
+    another; so only the runs of plain letters between such are looked for, without an "ss", which
+    may be a "ß" there.
+    """
+    columns = [cast(col(each), String) for each in (TurnRow.record, TurnRow.next_state)]
+    runs = re.findall(r"[ !#-\[\]-~]+", re.sub("ss", "ß", text, flags=re.IGNORECASE))
+    return and_(
+        True, *(or_(*(each.icontains(run, autoescape=True) for each in columns)) for run in runs)
+    )
+
+
+def _said(row: TurnRow) -> Iterator[str]:
+    """The words of a turn: what was asked, answered and said next, with the calls of tools."""
+    messages = [*row.record.get("messages", []), row.record.get("reply", {})]
+    return map(text_of, [*messages, *(row.next_state or [])])
 
 
 def _last_searched(session: Session, query: Any) -> int | None:

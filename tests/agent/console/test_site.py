@@ -409,6 +409,7 @@ async def test_turns_are_found_by_what_was_said_and_by_verdict(client: Client) -
 
     assert "chatcmpl-000800" in await ids("text=which tea, number")
     assert len(await ids("text=rayleigh")) == 8
+    assert await ids("text=RAYLEIGH") == await ids("text=rayleigh")
     assert await ids("text=100%25 wrong") == []
     assert await ids("principal=bbbb&verdict=good") == ["chatcmpl-000830"]
     assert set(await ids("verdict=none")) <= set(await ids(""))
