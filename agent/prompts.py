@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
-from agent.errors import InvalidError, UnavailableError
+from agent.errors import BusyError, InvalidError, UnavailableError
 from agent.tools.format import Format
 from agent.tools.served import Served, Toolbox
 from agent.turn.ask import Ask, Renderer, count, held_to, render
@@ -122,14 +122,12 @@ class Prompts:
         rest: the call that is gone on with; None: the reply begins another
         """
         self._loop()
-        if rest is not None:
-            return await self._holding.held(_job(ask, rest), ask.principal)
         names = tuple(tool["function"]["name"] for tool in ask.tools or [])
         called = Constraint("tools", calls=names, loose=frozenset(names))
+        job = replace(_job(ask, called), eases=True) if rest is None else _job(ask, rest)
         try:
-            job = replace(_job(ask, called), eases=True)
             return await self._holding.held(job, ask.principal)
-        except InvalidError:  # its message quotes what the client sent
+        except (InvalidError, BusyError, UnavailableError):  # the first quotes what the client sent
             told = "one is not tried again: nothing can be kept to its tools' schemas"
             self._events.add("broken-call", told)
             return None

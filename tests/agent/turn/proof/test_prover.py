@@ -40,8 +40,6 @@ HOSTILE = {
     "GBNF": job("grammar", "root ::= r0\n" + "".join(
         f'r{n} ::= "a" r{n + 1} | "b"\n' for n in range(5000)) + 'r5000 ::= "c"\n'),
     "patterns that hold together": job("json_schema", {"type": "string", "allOf": PATTERNS}),
-    "terms that hold together": job(
-        "grammar", "start: T\nT: " + " & ".join(f"/.*w{n}.*/" for n in range(100)) + "\n"),
     "letters that may be left out": job("regex", "a?" * 10_000),
 }  # fmt: skip
 
