@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
-from agent.errors import BusyError, InvalidError, UnavailableError
+from agent.errors import InvalidError, UnavailableError
 from agent.tools.format import Format
 from agent.tools.served import Served, Toolbox
 from agent.turn.ask import Ask, Renderer, count, held_to, render
@@ -98,7 +98,9 @@ class Prompts:
         """Render an ask as it stands. Raises: InvalidError, naming the parameter."""
         loop = self._loop()
         if ask.constraint is not None:
-            held = await self._holding.held(_job(ask, ask.constraint), ask.principal)
+            follows = bool(ask.inner)  # tools were called for it, and would be again
+            job = _job(ask, ask.constraint)
+            held = await self._holding.held(job, ask.principal, follows=follows)
             ask = held_to(ask, held) if held is not None else ask
         return await loop.run_in_executor(self.rendering, self._render, ask)
 
@@ -126,8 +128,8 @@ class Prompts:
         called = Constraint("tools", calls=names, loose=frozenset(names))
         job = replace(_job(ask, called), eases=True) if rest is None else _job(ask, rest)
         try:
-            return await self._holding.held(job, ask.principal)
-        except (InvalidError, BusyError, UnavailableError):  # the first quotes what the client sent
+            return await self._holding.held(job, ask.principal, follows=True)
+        except (InvalidError, UnavailableError):  # the first quotes what the client sent
             told = "one is not tried again: nothing can be kept to its tools' schemas"
             self._events.add("broken-call", told)
             return None

@@ -173,6 +173,7 @@ def _assemble(
     spool: Spool,
     tracer: Tracer,
 ) -> AgentService:
+    vocabulary = read_vocabulary(base)
     return AgentService(
         settings=settings,
         rollout=rollout,
@@ -183,8 +184,8 @@ def _assemble(
         spool=spool,
         projection=Projection(streams.home.expanduser() / FILE, keep_days=streams.retention_days),
         secret=load_secret(settings.response_secret, streams.home.expanduser()),
-        compiler=open_compiler(base),
-        prover=Prover(read_vocabulary(base)),
+        compiler=open_compiler(base, vocabulary),
+        prover=Prover(vocabulary),
         open_tools=lambda events, metrics: open_servers(
             settings.tools,
             steps=settings.tool_steps,

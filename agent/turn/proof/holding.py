@@ -11,10 +11,11 @@ Knows nothing of prompts or of HTTP.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from agent.constrain.contract import Compiler
 from agent.constrain.open import open_thread
@@ -25,8 +26,11 @@ from agent.turn.proof.lane import Lane
 from agent.turn.proof.plain import is_plain
 from agent.turn.proof.prover import Limit, LimitError, Prover, ProverLostError
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _MAX_KNOWN: Final = 10_000  # digests, of 32 bytes
 
+_STOPS: Final = "the server stops: ask again"
 _SIMPLER: Final = "ask for less, or for something simpler"
 _WHY: Final[dict[Limit, str]] = {
     "time": "compiling it takes over {bounds.seconds:g} seconds of a processor: " + _SIMPLER,
@@ -50,7 +54,7 @@ class Holding:
 
         prover: None: nothing is tried before it is compiled
         max_queue: that may wait to be tried
-        limited: told what ended a job
+        limited: told what ended a job that a client is refused for
         """
         self._compiler, self._prover, self._limited = compiler, prover, limited
         self._plain, self._tried = open_thread(), open_thread()
@@ -64,29 +68,30 @@ class Holding:
         if self._prover is not None:
             self._prover.close()
 
-    async def held(self, job: Job, key: str) -> Held | None:
+    async def held(self, job: Job, key: str, *, follows: bool = False) -> Held | None:
         """Compile. Returns: None where the rest of a call cannot be held.
 
         key: whose turn it is (Ask.principal)
+        follows: a step of a response that was begun: the queue is never full for it
         raises: InvalidError, which names the parameter; BusyError where too many wait;
             UnavailableError
         """
         loop = asyncio.get_running_loop()
         if self._prover is None or self._compiler is None or is_plain(job):
-            return (await loop.run_in_executor(self._plain, done, job, self._compiler))[0]
-        await self._lane.enter(key)
+            return (await _of(_begun(self._plain, done, job, self._compiler)))[0]
+        await self._lane.enter(key, follows=follows)
         try:
-            future = self._tried.submit(self._proved, job, self._prover)
-        except RuntimeError as cause:  # it is closed
+            future = _begun(self._tried, self._proved, job, self._prover)
+        except UnavailableError:
             self._lane.leave()
-            raise UnavailableError("the server stops: ask again") from cause
+            raise
 
         def leave(_: object) -> None:
             with suppress(RuntimeError):  # the loop has ended, and with it who waits
                 loop.call_soon_threadsafe(self._lane.leave)
 
         future.add_done_callback(leave)  # not when the client goes: the thread does not end then
-        return await asyncio.wrap_future(future)
+        return await _of(future)
 
     def _proved(self, job: Job, prover: Prover) -> Held | None:
         """Try a job unless it is known, then do it."""
@@ -98,9 +103,10 @@ class Holding:
         try:
             told = prover.prove(data)
         except LimitError as cause:
-            self._limited(cause.limit)
             if isinstance(job.asked, Rest):
                 return None
+            if not job.eases:
+                self._limited(cause.limit)
             why = _WHY[cause.limit].format(bounds=prover.bounds)
             raise InvalidError(f"{job.asked.param}: {why}", param=job.asked.param) from cause
         except ProverLostError as cause:
@@ -113,3 +119,24 @@ class Holding:
         if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
         return done(job, self._compiler)[0]
+
+
+def _begun(
+    thread: ThreadPoolExecutor, work: Callable[_P, _T], *given: _P.args, **named: _P.kwargs
+) -> Future[_T]:
+    """Begin work in a thread. Raises: UnavailableError when it is closed."""
+    try:
+        return thread.submit(work, *given, **named)
+    except RuntimeError as cause:
+        raise UnavailableError(_STOPS) from cause
+
+
+async def _of(future: Future[_T]) -> _T:
+    """Wait for what was begun. Raises: what that does; UnavailableError where it was called off."""
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise UnavailableError(_STOPS) from None

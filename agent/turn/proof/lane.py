@@ -23,12 +23,16 @@ class Lane:
         self._most, self._taken = most, False
         self._rows: dict[str, deque[asyncio.Future[None]]] = {}  # by key, whose turn is next first
 
-    async def enter(self, key: str) -> None:
-        """Wait for the place, to be left by `leave`. Raises: BusyError where too many wait."""
+    async def enter(self, key: str, *, follows: bool = False) -> None:
+        """Wait for the place, to be left by `leave`.
+
+        follows: goes on with what was begun, for which there is always room
+        raises: BusyError where too many wait
+        """
         if not self._taken:
             self._taken = True
             return
-        if sum(map(len, self._rows.values())) >= self._most:
+        if not follows and sum(map(len, self._rows.values())) >= self._most:
             self._cut(key)
         turn = asyncio.get_running_loop().create_future()
         self._rows.setdefault(key, deque()).append(turn)
@@ -61,7 +65,8 @@ class Lane:
             raise BusyError(_FULL)
         last = self._rows[longest][-1]
         self._drop(longest, last)
-        last.set_exception(BusyError(_FULL))
+        if not last.done():  # it has gone, and is about to say so
+            last.set_exception(BusyError(_FULL))
 
     def _drop(self, key: str, turn: asyncio.Future[None]) -> None:
         row = self._rows.get(key)

@@ -93,10 +93,10 @@ def _add_up(schemas: Iterable[Any]) -> bool:
 def _is_of(part: dict[str, Any]) -> bool:
     """Whether a schema has none but plain keywords, and these what they should."""
     names = part.keys() - _NOTES
+    if not all(isinstance(part.get(name, {}), dict) for name in _NAMED):
+        return False
     if names & _ALONE:
         return len(names - set(_NAMED[1:])) == 1 and isinstance(part.get("anyOf", []), list)
-    return (
-        names <= _ADD_UP
-        and all(isinstance(part.get(name, {}), dict) for name in _NAMED)
-        and all(isinstance(part[name], int) and part[name] <= MAX_COUNT for name in _COUNTS & names)
+    return names <= _ADD_UP and all(
+        isinstance(part[name], int) and part[name] <= MAX_COUNT for name in _COUNTS & names
     )

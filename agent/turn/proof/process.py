@@ -49,16 +49,17 @@ def serve(asked: BinaryIO, told: BinaryIO) -> None:
     given = json.loads(read_frame(asked) or b"null")
     compiler = compiler_of(Vocabulary(**given["vocabulary"]), aside=_Here())
     while (job := read_frame(asked)) is not None:
-        told.write(framed(_tried(compiler, job, given["bounds"])))
+        told.write(framed(_tried(compiler, job, given["bounds"], told.fileno())))
         told.flush()
 
 
-def _tried(compiler: Compiler, job: bytes, bounds: dict[str, Any]) -> bytes:
-    """Do a job in a fork, and tell how it ended."""
+def _tried(compiler: Compiler, job: bytes, bounds: dict[str, Any], told: int) -> bytes:
+    """Do a job in a fork, and tell how it ended. told: is nothing for the fork"""
     (answer, answers), (fault, faults) = os.pipe(), os.pipe()
     os.set_blocking(faults, False)  # what does not fit is lost
     pid = os.fork()
     if pid == 0:
+        os.close(told)  # so that it closes with this process, whatever the fork does
         os.dup2(faults, sys.stderr.fileno())
         _answer(compiler, job, answers, bounds)
     os.close(answers)
@@ -79,6 +80,7 @@ def _answer(compiler: Compiler, job: bytes, answers: int, bounds: dict[str, Any]
     """Do a job within bounds, answer, and end."""
     status = 1
     try:
+        signal.setitimer(signal.ITIMER_REAL, bounds["waited_s"])  # nobody waits any more then
         _bound(bounds["seconds"], bounds["most_mb"] * 2**20)
         said = open_thread().submit(_said, compiler, job).result()
         with os.fdopen(answers, "wb") as file:
@@ -99,7 +101,9 @@ def _bound(seconds: float, most_bytes: int) -> None:
     signal.setitimer(signal.ITIMER_PROF, seconds)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if (has := _size_bytes()) is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
         most = has + STACK_BYTES + most_bytes
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from agent.constrain.contract import Compiler
+from agent.constrain.contract import Compiler, Grammar
 from agent.constrain.open import open_compiler, read_vocabulary
+from agent.constrain.source import Source
 from agent.errors import InvalidError, UnavailableError
 from agent.tools.hermes import HERMES
 from agent.turn.held.constraint import Constraint, TextForm, TextKind
@@ -113,6 +114,66 @@ async def test_the_rest_of_a_call_is_not_held_where_that_takes_too_much(
     schema = {"type": "object", "properties": {"a": {"pattern": "a?"}}}
     tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
     assert await holding.held(Job(Rest("f", "{", False), (tool,), HERMES), "a") is None
+
+
+async def test_only_what_is_refused_is_counted(
+    holding: Holding, prover: Scripted, counted: list[Limit]
+) -> None:
+    """Neither the rest of a call nor a second try of one, for which nobody asked."""
+    prover.said = LimitError("time")
+    schema = {"type": "object", "properties": {"a": {"pattern": "a?"}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    called = Constraint("tools", calls=("f",), loose=frozenset("f"))
+    await holding.held(Job(Rest("f", "{", False), (tool,), HERMES), "a")
+    with pytest.raises(InvalidError):
+        await holding.held(Job(called, (tool,), HERMES, eases=True), "a")
+    assert counted == []
+
+
+async def test_who_waits_when_it_is_closed_is_told(holding: Holding, prover: Scripted) -> None:
+    """And not taken for one that has gone; what is asked for afterwards is told the same."""
+    prover.may.clear()
+    running, waiting = (asyncio.create_task(holding.held(REGEX, key)) for key in "ab")
+    while not prover.tried:
+        await asyncio.sleep(0.001)
+    holding.close()
+    prover.may.set()
+    assert await running is not None
+    for each in (waiting, holding.held(PLAIN, "a")):
+        with pytest.raises(UnavailableError):
+            await each
+
+
+class Busy:
+    """A compiler that is long at work."""
+
+    def __init__(self, compiler: Compiler) -> None:
+        self._compiler = compiler
+        self.began, self.may = threading.Event(), threading.Event()
+
+    def compile(self, source: Source, *, begun: str = "") -> Grammar:
+        self.began.set()
+        self.may.wait()
+        return self._compiler.compile(source, begun=begun)
+
+    def nested(self, grammar: str) -> str:
+        return self._compiler.nested(grammar)
+
+    def control(self, text: str) -> int | None:
+        return self._compiler.control(text)
+
+
+async def test_what_is_called_off_is_told_as_such(compiler: Compiler) -> None:
+    """What no thread has begun when it is closed is answered, as by a server that stops."""
+    busy = Busy(compiler)
+    holding = Holding(busy, None, max_queue=4, limited=lambda _: None)
+    running, waiting = (asyncio.create_task(holding.held(PLAIN, key)) for key in "ab")
+    await asyncio.to_thread(busy.began.wait)
+    holding.close()
+    with pytest.raises(UnavailableError):
+        await waiting
+    busy.may.set()
+    assert await running is not None
 
 
 async def test_where_nothing_can_be_tried_nothing_is_compiled(

@@ -79,3 +79,36 @@ async def test_the_longest_row_is_cut() -> None:
     for each in (many[0], other, many[1]):
         lane.leave()
         await asyncio.wait_for(each, 1)
+
+
+async def test_there_is_always_room_for_what_follows() -> None:
+    """A response whose tools were called is not refused: asked again, it would call them again."""
+    lane = Lane(1)
+    await lane.enter("a")
+    waiting = [
+        asyncio.create_task(lane.enter("a")),
+        asyncio.create_task(lane.enter("a", follows=True)),
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(BusyError):
+        await lane.enter("a")
+    for each in waiting:
+        lane.leave()
+        await asyncio.wait_for(each, 1)
+
+
+async def test_one_that_goes_may_be_cut_at_once() -> None:
+    """Before it could say that it goes; whom the room is made for waits in its place."""
+    lane = Lane(2)
+    await lane.enter("a")
+    first, last = (asyncio.create_task(lane.enter("a")) for _ in range(2))
+    await asyncio.sleep(0)
+    other = asyncio.create_task(lane.enter("b"))
+    last.cancel()  # its turn is called off now, and it hears of that after the other has entered
+    await asyncio.sleep(0)
+    for each in (first, other):
+        assert not each.done()
+        lane.leave()
+        await asyncio.wait_for(each, 1)
+    with pytest.raises(asyncio.CancelledError):
+        await last

@@ -89,6 +89,14 @@ def test_one_part_that_does_not_add_up_is_enough(schema: Any, keyword: str) -> N
         assert not is_plain(job("json_schema", {"items": {"properties": {"a": inner, "b": whole}}}))
 
 
+@pytest.mark.parametrize("wrong", [None, 3, [1], {"a": None}])
+@pytest.mark.parametrize("name", ["$defs", "definitions", "properties"])
+@pytest.mark.parametrize("beside", [{}, {"$ref": "#/$defs/a"}, {"anyOf": [{}]}])
+def test_what_is_no_schema_is_not_plain(beside: dict[str, Any], name: str, wrong: Any) -> None:
+    """And no fault of this server: what tries it says what is wrong with it."""
+    assert not is_plain(job("json_schema", {**beside, name: wrong}))
+
+
 def test_what_is_long_is_not_plain() -> None:
     """In letters or in parts, of the form, of tools, or of what is begun."""
     long = "x" * (MAX_CHARS + 1)

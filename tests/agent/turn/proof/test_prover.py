@@ -111,9 +111,7 @@ def test_a_fault_of_the_compiler_ends_its_own_job(tiny_base: BaseModel) -> None:
     prover.prove(written(job("regex", "a")))
     with ThreadPoolExecutor(1) as asking:
         answer = asking.submit(prover.prove, written(SLOW))
-        children = Path(f"/proc/{prover.pid}/task/{prover.pid}/children")
-        wait_until(lambda: bool(children.read_text(encoding="ascii").split()))
-        os.kill(int(children.read_text(encoding="ascii")), signal.SIGSEGV)
+        os.kill(fork_of(prover), signal.SIGSEGV)
         with pytest.raises(LimitError, match="crash"):
             answer.result()
     assert prover.prove(written(job("regex", "a"))) == {"tools": None}
@@ -121,17 +119,49 @@ def test_a_fault_of_the_compiler_ends_its_own_job(tiny_base: BaseModel) -> None:
 
 
 def test_who_waits_for_it_is_told_when_it_is_closed(tiny_base: BaseModel) -> None:
-    """A server that stops waits for no form, and leaves no process."""
+    """A server that stops waits for no form, and leaves neither the process nor its fork."""
     prover = Prover(read_vocabulary(tiny_base), Bounds(seconds=30))
+    prover.prove(written(job("regex", "a")))
     with ThreadPoolExecutor(1) as asking:
         answer = asking.submit(prover.prove, written(SLOW))
-        wait_until(lambda: prover.pid is not None)
+        fork = fork_of(prover)
+        prover.close()
+        with pytest.raises(ProverLostError, match="stops"):
+            answer.result()
+    assert prover.pid is None
+    wait_until(lambda: gone(fork))
+    with pytest.raises(ProverLostError):
+        prover.prove(written(job("regex", "a")))
+
+
+def test_a_machine_that_does_too_much_else_is_no_fault_of_a_form(tiny_base: BaseModel) -> None:
+    """Who waits too long by the clock is told so, by no limit, and the fork is ended with it."""
+    prover = Prover(read_vocabulary(tiny_base), Bounds(seconds=30, waited_s=30))
+    prover.prove(written(job("regex", "a")))
+    prover.bounds = Bounds(seconds=30, waited_s=0.5)
+    with ThreadPoolExecutor(1) as asking:
+        answer = asking.submit(prover.prove, written(SLOW))
+        fork = fork_of(prover)
+        with pytest.raises(ProverLostError, match="too much else"):
+            answer.result()
+    assert prover.pid is None
+    wait_until(lambda: gone(fork))
+    prover.close()
+
+
+def test_one_that_is_killed_while_a_fork_works_is_missed_at_once(tiny_base: BaseModel) -> None:
+    """The fork does not keep its pipe open, and is ended before another process is asked."""
+    prover = Prover(read_vocabulary(tiny_base), Bounds(seconds=30))
+    prover.prove(written(job("regex", "a")))
+    with ThreadPoolExecutor(1) as asking:
+        answer = asking.submit(prover.prove, written(SLOW))
+        fork, killed = fork_of(prover), prover.pid
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: gone(fork) and prover.pid not in (None, killed))
         prover.close()
         with pytest.raises(ProverLostError):
             answer.result()
-    assert prover.pid is None
-    with pytest.raises(ProverLostError):
-        prover.prove(written(job("regex", "a")))
 
 
 SERVER = """
@@ -163,6 +193,13 @@ def test_it_ends_with_the_server(tiny_base: BaseModel) -> None:
         assert not gone(pid)
         server.kill()
     wait_until(lambda: gone(pid))
+
+
+def fork_of(prover: Prover) -> int:
+    """Wait until a job is done in a fork. Returns: its number"""
+    children = Path(f"/proc/{prover.pid}/task/{prover.pid}/children")
+    wait_until(lambda: bool(children.read_text(encoding="ascii").split()))
+    return int(children.read_text(encoding="ascii"))
 
 
 def gone(pid: int) -> bool:
