@@ -1,7 +1,7 @@
 """Makes the prompts of asks, in threads of their own: a long one must not hold the event loop.
 
 A tokenizer is not for several threads, so that prompts have one; what is long to compile must not
-hold other prompts, so that what replies are held to has another.
+hold other prompts, so that what replies are held to has others (agent.turn.proof).
 
 Knows nothing of HTTP or of the engine.
 """
@@ -10,19 +10,18 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Protocol
 
-from agent.constrain.contract import Compiler
-from agent.constrain.open import open_thread
 from agent.errors import InvalidError, UnavailableError
 from agent.tools.format import Format
 from agent.tools.served import Served, Toolbox
 from agent.turn.ask import Ask, Renderer, count, held_to, render
 from agent.turn.held.constraint import Constraint
-from agent.turn.held.held import Held, Rest, hold_rest, possible
+from agent.turn.held.held import Held, Rest
 from agent.turn.own.allowed import Allowed
 from agent.turn.own.offer import offer, settle, shortened, unread
+from agent.turn.proof.holding import Holding
+from agent.turn.proof.job import Job
 from agent.watch.events import Events
 
 
@@ -41,7 +40,7 @@ class Prompts:
         *,
         writes: Format,
         context_tokens: int,
-        compiler: Compiler | None,
+        holding: Holding,
         tools: Toolbox | None,
         events: Events,
         noted: Noted,
@@ -50,24 +49,23 @@ class Prompts:
 
         writes: how it writes calls of tools
         context_tokens: how many fit, prompt and reply together
-        compiler: of what replies are held to; None: none can be
+        holding: compiles what replies are held to; closed with this
         tools: the agent's own; None: it has none
         noted: puts the notes that act into an ask; called in the tokenizer's thread
         """
         self._base, self._writes, self._context_tokens = base, writes, context_tokens
-        self._compiler, self._tools, self._events = compiler, tools, events
+        self._holding, self._tools, self._events = holding, tools, events
         self._noted = noted
         self.allowed = Allowed()  # calls that somebody allowed, with what came of them
         # the tokenizer's thread, for whoever else renders
         self.rendering = ThreadPoolExecutor(1, thread_name_prefix="render")
-        self._holding = open_thread()
         self._closed = False
 
     def close(self) -> None:
         """Begin no further prompt: who asks for one is told that the server stops."""
         self._closed = True
         self.rendering.shutdown(wait=False)
-        self._holding.shutdown(wait=False)
+        self._holding.close()
 
     async def first(self, ask: Ask) -> Ask:
         """Render the prompt of an ask. Raises: InvalidError, naming the parameter.
@@ -100,7 +98,10 @@ class Prompts:
         """Render an ask as it stands. Raises: InvalidError, naming the parameter."""
         loop = self._loop()
         if ask.constraint is not None:
-            ask = await loop.run_in_executor(self._holding, held_to, ask, self._compiler)
+            follows = bool(ask.inner)  # tools were called for it, and would be again
+            job = _job(ask, ask.constraint)
+            held = await self._holding.held(job, ask.principal, follows=follows)
+            ask = held_to(ask, held) if held is not None else ask
         return await loop.run_in_executor(self.rendering, self._render, ask)
 
     async def count(self, ask: Ask) -> int:
@@ -122,32 +123,16 @@ class Prompts:
 
         rest: the call that is gone on with; None: the reply begins another
         """
-        loop = self._loop()
-        if rest is not None:
-            hold = partial(hold_rest, compiler=self._compiler, form=ask.writes)
-            return await loop.run_in_executor(self._holding, hold, rest, ask.tools)
+        self._loop()
         names = tuple(tool["function"]["name"] for tool in ask.tools or [])
         called = Constraint("tools", calls=names, loose=frozenset(names))
-        again = replace(ask, constraint=called)
+        job = replace(_job(ask, called), eases=True) if rest is None else _job(ask, rest)
         try:
-            return (await loop.run_in_executor(self._holding, self._held_to_call, again)).held
-        except InvalidError:  # its message quotes what the client sent
+            return await self._holding.held(job, ask.principal, follows=True)
+        except (InvalidError, UnavailableError):  # the first quotes what the client sent
             told = "one is not tried again: nothing can be kept to its tools' schemas"
             self._events.add("broken-call", told)
             return None
-
-    def _held_to_call(self, ask: Ask) -> Ask:
-        """Compile what demands a call; a schema that cannot be kept to leaves the others kept to.
-
-        raises: InvalidError
-        """
-        try:
-            return held_to(ask, self._compiler)
-        except InvalidError:
-            if self._compiler is None:
-                raise
-            tools = possible(ask.tools or [], compiler=self._compiler)
-            return held_to(replace(ask, tools=tools), self._compiler)
 
     def _loop(self) -> asyncio.AbstractEventLoop:
         """The loop, to wait for a thread in. Raises: UnavailableError when they have ended."""
@@ -166,3 +151,14 @@ class Prompts:
     def _own_tools(self) -> dict[str, Served]:
         """The tools that the agent can call itself now, by name."""
         return dict(self._tools.offered()) if self._tools is not None else {}
+
+
+def _job(ask: Ask, asked: Constraint | Rest) -> Job:
+    """What is to be compiled of an ask."""
+    return Job(
+        asked,
+        tuple(ask.tools or ()),
+        ask.writes,
+        several=ask.parallel_calls,
+        begun=ask.messages[-1].content or "" if ask.continues else "",
+    )

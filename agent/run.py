@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from aiohttp import web
 
 from agent.console import build_console
-from agent.constrain.open import open_compiler
+from agent.constrain.open import open_compiler, read_vocabulary
 from agent.engine.engine import BatchingEngine
 from agent.errors import BindError, EngineStoppedError
 from agent.http.runner import Runner
@@ -29,6 +29,7 @@ from agent.service import AgentService
 from agent.settings import AgentSettings
 from agent.stored.projection import FILE, Projection
 from agent.swap.residents import Residents
+from agent.turn.proof.prover import Prover
 from agent.turn.response_ids import load_secret
 from agent.watch.events import Events
 from agent.watch.heard import Heard
@@ -172,6 +173,7 @@ def _assemble(
     spool: Spool,
     tracer: Tracer,
 ) -> AgentService:
+    vocabulary = read_vocabulary(base)
     return AgentService(
         settings=settings,
         rollout=rollout,
@@ -182,7 +184,8 @@ def _assemble(
         spool=spool,
         projection=Projection(streams.home.expanduser() / FILE, keep_days=streams.retention_days),
         secret=load_secret(settings.response_secret, streams.home.expanduser()),
-        compiler=open_compiler(base),
+        compiler=open_compiler(base, vocabulary),
+        prover=Prover(vocabulary),
         open_tools=lambda events, metrics: open_servers(
             settings.tools,
             steps=settings.tool_steps,

@@ -38,6 +38,8 @@ from agent.turn.intake import Intake
 from agent.turn.making.beside import Beside
 from agent.turn.named import NamedReplies
 from agent.turn.own.loop import Loop, Parts
+from agent.turn.proof.holding import Holding
+from agent.turn.proof.prover import Prover
 from agent.turn.recorder import Rating, Recorder, Way
 from agent.turn.response_ids import ResponseIds
 from agent.watch.events import Events
@@ -100,6 +102,7 @@ class AgentService:
         embedder: Embedder | None = None,
         rollout: RolloutSettings = DIRECT,
         compiler: Compiler | None = None,
+        prover: Prover | None = None,
         open_tools: Callable[[Events, Metrics], Toolbox | None] = lambda *_: None,
         tracer: Tracer = NO_TRACER,
     ) -> None:
@@ -110,6 +113,7 @@ class AgentService:
         embedder: None: this agent embeds nothing
         rollout: what operators may do with a candidate on trial
         compiler: of what replies are held to; None: none can be
+        prover: tries what is not plain before it is compiled; None: nothing is tried
         open_tools: opens the tools that the agent calls itself, if there are any
         """
         context_tokens = settings.context_of(base.context_tokens)
@@ -147,11 +151,17 @@ class AgentService:
             note=self.notes.take,
             tracer=tracer,
         )
+        holding = Holding(
+            compiler,
+            prover,
+            max_queue=settings.max_queue,
+            limited=lambda limit: self.metrics.limited_forms.labels(limit).inc(),
+        )
         self._prompts = Prompts(
             base,
             writes=format_of(base.call_probe),
             context_tokens=context_tokens,
-            compiler=compiler,
+            holding=holding,
             tools=self.tools,
             events=self.events,
             noted=self._noted,

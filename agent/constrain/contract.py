@@ -7,7 +7,8 @@ Knows nothing of scores, of prompts or of who asks.
 
 from typing import Protocol
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from agent.constrain.source import Source
 
@@ -20,7 +21,7 @@ class Matcher(Protocol):
         """Nothing can follow but the end of the reply."""
         ...
 
-    def mask(self) -> Tensor:
+    def mask(self) -> NDArray[np.bool_]:
         """Which tokens may come next: (vocabulary,) bool, at least one.
 
         raises: LostMaskError when it cannot be had

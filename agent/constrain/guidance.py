@@ -15,18 +15,17 @@ The one module that knows llguidance.
 
 import math
 import time
-from collections.abc import Collection
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from agent.constrain.contract import Grammar, Matcher
 from agent.constrain.source import Source
+from agent.constrain.vocabulary import Vocabulary
 from agent.errors import GrammarError, LostMaskError
 
 MAX_SOURCE_CHARS: Final = 2**20  # as many as a request's body has by default
@@ -51,20 +50,19 @@ _MAX_PARTS: Final = 20_000
 _TOO_COMPLEX: Final = "it is too complex: bound its repetitions, or name fewer of them"
 _THREADS: Final = 2  # a slow mask does not keep the others waiting
 
+_Mask = NDArray[np.bool_]  # (vocabulary,)
+
 
 class Guidance:
     """Grammars for the vocabulary of one model (agent.constrain.contract.Compiler)."""
 
-    def __init__(self, tokenizer: Any, *, num_tokens: int, stop_ids: Collection[int]) -> None:
-        """Begin to read the vocabulary, in a thread: it takes a second or two.
+    def __init__(self, vocabulary: Vocabulary, *, aside: Executor | None = None) -> None:
+        """Begin to read the vocabulary, in a thread: it takes tenths of a second.
 
-        tokenizer: a fast one of transformers
-        num_tokens: of the model's scores
-        stop_ids: tokens that end a reply
+        aside: where that is read, and slow masks are computed; None: in threads of its own
         raises: ImportError when llguidance is not installed
         """
         import llguidance
-        import llguidance.hf
 
         self._lib: Any = llguidance
         self._limits = llguidance.LLParserLimits(
@@ -74,12 +72,13 @@ class Guidance:
             step_max_items=_MAX_STEPS,
             verbose_errors=False,
         )
-        self._stop_ids = sorted(stop_ids)
-        added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
-        self._controls = {token.content: n for n, token in added.items() if token.special}
-        self._pace = _Pace(ThreadPoolExecutor(_THREADS, thread_name_prefix="masks"))
+        self._stop_ids, self._controls = list(vocabulary.stop_ids), vocabulary.controls
+        self._pace = _Pace(aside or ThreadPoolExecutor(_THREADS, thread_name_prefix="masks"))
         self._vocabulary: Future[Any] = self._pace.pool.submit(
-            llguidance.hf.from_tokenizer, tokenizer, num_tokens, self._stop_ids
+            llguidance.LLTokenizer,
+            vocabulary.tokenizer,
+            n_vocab=vocabulary.num_tokens,
+            eos_token=self._stop_ids,
         )
 
     def compile(self, source: Source, *, begun: str = "") -> Grammar:
@@ -99,7 +98,7 @@ class Guidance:
             raise GrammarError(_TOO_COMPLEX)
         return replace(grammar, mask=mask)
 
-    def _first_mask(self, grammar: "_Compiled") -> Tensor:
+    def _first_mask(self, grammar: "_Compiled") -> _Mask:
         """Compute the mask that all replies begin with, and prove that one can go on from there.
 
         Too many ways show behind a first token, and not before. All is computed in this thread.
@@ -113,11 +112,11 @@ class Guidance:
         except LostMaskError:
             _prove(matcher.inner)
             raise GrammarError(_TOO_COMPLEX) from None
-        mask = first.clone()
+        mask = first.copy()
         mask[self._stop_ids] = False
         try:
             if not matcher.ended and mask.any():
-                matcher.take(int(mask.to(torch.uint8).argmax()))
+                matcher.take(int(mask.argmax()))
             if not matcher.ended:
                 matcher.mask()
         except LostMaskError as cause:
@@ -145,7 +144,7 @@ class _Pace:
     aside_until_s: by time.monotonic
     """
 
-    pool: ThreadPoolExecutor
+    pool: Executor
     warns: bool = True
     aside_until_s: float = -math.inf
 
@@ -170,7 +169,7 @@ class _Compiled:
     pace: _Pace
     vocabulary: Any
     controls: frozenset[int]
-    mask: Tensor | None = None
+    mask: _Mask | None = None
 
     def start(self) -> Matcher:
         return _Matcher(self.first.deep_copy(), self)
@@ -182,14 +181,14 @@ class _Matcher:
     def __init__(self, matcher: Any, grammar: _Compiled) -> None:
         self.inner, self._grammar, self._pace = matcher, grammar, grammar.pace
         self.ended = bool(matcher.is_stopped())
-        self._next: Future[Tensor] | Tensor | None = grammar.mask
+        self._next: Future[_Mask] | _Mask | None = grammar.mask
         if self._next is None:
             self._begin()
 
-    def mask(self) -> Tensor:
+    def mask(self) -> _Mask:
         if self._next is None:
             self._next = self._compute()
-        if isinstance(self._next, Tensor):
+        if isinstance(self._next, np.ndarray):
             return self._next
         try:
             return self._next.result(MASK_S)
@@ -210,7 +209,7 @@ class _Matcher:
         if self._pace.aside:
             self._next = self._pace.pool.submit(self._compute)
 
-    def _compute(self) -> Tensor:
+    def _compute(self) -> _Mask:
         began_s = time.thread_time()
         bits = np.frombuffer(self.inner.compute_bitmask(), np.uint8)
         self._pace.took(time.thread_time() - began_s)
@@ -220,12 +219,12 @@ class _Matcher:
         only = int(mask.argmax()) if np.count_nonzero(mask) == 1 else None
         if only in self._grammar.controls and not self.inner.validate_tokens([only]):
             mask = self._spelt(len(mask))
-        return torch.from_numpy(mask)
+        return mask
 
     def _why(self) -> str:
         return str(self.inner.get_error()).partition("\n")[0]
 
-    def _spelt(self, num_tokens: int) -> np.ndarray:
+    def _spelt(self, num_tokens: int) -> _Mask:
         """The mask where the text must go on with letters that spell a control token.
 
         llguidance takes the token itself to be meant, which then does not satisfy the grammar: a

@@ -57,7 +57,7 @@ def masked(
     lost: dict[int, LostMaskError] = {}
     for place, (row, matcher) in enumerate(matchers.items()):
         try:
-            allowed[place] = matcher.mask()[:size].numpy()
+            allowed[place] = matcher.mask()[:size]
         except LostMaskError as cause:
             lost[row] = cause
             continue

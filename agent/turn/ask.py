@@ -1,8 +1,8 @@
 """What is asked, and by whom: one value, whichever API it came by, and its prompt.
 
-Messages that the chat template cannot render, a prompt that leaves no room for a reply, and what
-no reply can be held to are refused here, with the parameter that is at fault; with truncation, the
-oldest exchanges are left out of the prompt instead (agent.turn.truncation).
+Messages that the chat template cannot render, and a prompt that leaves no room for a reply, are
+refused here, with the parameter that is at fault; with truncation, the oldest exchanges are left
+out of the prompt instead (agent.turn.truncation).
 
 Knows nothing of HTTP or of the engine.
 """
@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
-from agent.constrain.contract import Compiler
 from agent.errors import InvalidError
 from agent.tools.format import Format
 from agent.tools.hermes import HERMES
 from agent.tools.served import Made, Served
 from agent.turn.held.constraint import Constraint
-from agent.turn.held.held import Held, hold
+from agent.turn.held.held import Held
 from agent.turn.origin.origin import UNKNOWN, Origin
 from agent.turn.origin.sessions import Purpose
 from agent.turn.truncation import steps, without
@@ -159,22 +158,8 @@ def render(ask: Ask, base: Renderer, *, context_tokens: int) -> Ask:
     return replace(ask, prompt_token_ids=prompt_token_ids, samplings=samplings, cut=cut)
 
 
-def held_to(ask: Ask, compiler: Compiler | None) -> Ask:
-    """Return the ask with what its replies must keep to compiled, and told with their sampling.
-
-    compiler: None: replies cannot be held to anything
-    raises: InvalidError, naming the parameter
-    """
-    if ask.constraint is None:
-        return ask
-    held = hold(
-        ask.constraint,
-        ask.tools,
-        compiler=compiler,
-        form=ask.writes,
-        several=ask.parallel_calls,
-        begun=ask.messages[-1].content or "" if ask.continues else "",
-    )
+def held_to(ask: Ask, held: Held) -> Ask:
+    """Return the ask with what its replies are held to, which is told with their sampling."""
     told = {"constraint": held.told}
     samplings = tuple(each.model_copy(update=told) for each in ask.samplings)
     return replace(ask, held=held, samplings=samplings)

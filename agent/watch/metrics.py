@@ -37,6 +37,7 @@ VERBS: Final = ("promote", "promote-full", "step", "skip-step", "rollback", "res
 CAUSES: Final = ("SwapError", "UnknownVersionError", "CandidateLacking")
 REFUSALS: Final = ("role", "csrf", "origin", "step-up", "locked-out", "wrong-key")
 LIMITS: Final = ("requests_per_minute", "replies_per_key")
+FORM_LIMITS: Final = ("time", "memory", "crash")
 SCORES: Final = ("1", "0", "-1", "withdrawn")
 WAYS: Final = ("api", "link", "langfuse", "openwebui")
 FAULTS: Final = ("malformed", "unknown", "cut")
@@ -164,6 +165,10 @@ class Metrics:
         self.limited = count(
             "limited", "Requests refused by a key's limit", "limit", known=product(LIMITS)
         )
+        self.limited_forms = count(
+            "limited_forms", "Requests refused because a form takes too much to compile", "limit",
+            known=product(FORM_LIMITS),
+        )  # fmt: skip
         self.request_s = time("request", "Request in to response out", REPLY_BUCKETS, "route")
         self.first_token_s = time(
             "time_to_first_token", "Request in to first token out", REPLY_BUCKETS, *VARIANT

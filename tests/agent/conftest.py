@@ -16,6 +16,7 @@ from agent.service import AgentService
 from agent.settings import AgentSettings
 from agent.stored.projection import Projection
 from agent.tools.served import Toolbox
+from agent.turn.proof.prover import Prover
 from streams.log.contract import Log
 from streams.log.sqlite import SqliteLog
 from streams.records import Feedback, Record, Turn, decode
@@ -104,6 +105,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
         script: Script = HELLO,
         base: FakeBase | None = None,
         compiler: Compiler | None = None,
+        prover: Prover | None = None,
         tools: Toolbox | None = None,
         rollout: RolloutSettings = DIRECT,
         log: Log = kept,
@@ -122,6 +124,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
             projection=Projection(tmp_path / f"responses-{len(started)}.db", keep_days=30),
             secret=b"secret",
             compiler=compiler,
+            prover=prover,
             open_tools=lambda *_: tools,
             rollout=rollout,
         )

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from agent.constrain.contract import Compiler, Grammar
-from agent.constrain.open import open_compiler
+from agent.constrain.open import open_compiler, read_vocabulary
 from agent.errors import EngineStoppedError, LostMaskError
 from agent.tools.hermes import HERMES
 from agent.turn.held.constraint import Constraint, TextForm
 from agent.turn.held.held import hold
+from agent.turn.proof.prover import Bounds, Prover
 from learner.judges.verifying.verifier import VerifierJudge
 from streams.model.open import BaseModel
 from tests.agent.conftest import Api, StartApi
@@ -80,6 +81,24 @@ async def test_a_bad_form_is_refused_with_its_place(
     error = await error_of(await api.chat(**extra), 400)
     assert (error["param"], error["code"]) == (param, "invalid_value")
     assert why in error["message"]
+
+
+async def test_a_form_that_takes_too_much_is_refused_by_the_limit_and_others_are_served(
+    start_api: StartApi, compiler: Compiler, tiny_base: BaseModel
+) -> None:
+    """As a fault of the request, with its parameter, counted; what is wrong has its place still."""
+    prover = Prover(read_vocabulary(tiny_base), Bounds(most_mb=64))
+    api: Api = await start_api(compiler=compiler, prover=prover)
+    error = await error_of(await api.chat(structured_outputs={"regex": "a?" * 10_000}), 400)
+    assert (error["param"], error["code"]) == ("structured_outputs", "invalid_value")
+    assert "takes over 64 MiB of memory" in error["message"]
+    wrong = {"properties": {"a": {"pattern": "("}}}
+    error = await error_of(await api.chat(response_format=schema(wrong)), 400)
+    assert "schema.properties.a: " in error["message"]
+    for fine in ({"pattern": "^a+$", "type": "string"}, CITY):
+        assert (await api.chat(response_format=schema(fine))).status == 200
+    told = await (await api.client.get("/metrics")).text()
+    assert 'quickset_limited_forms_total{limit="memory"} 1.0' in told
 
 
 async def test_what_the_client_allows_to_be_loose_is(

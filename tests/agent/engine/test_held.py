@@ -6,11 +6,12 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from numpy.typing import NDArray
 
 from agent.constrain.contract import Compiler, Matcher
 from agent.constrain.open import open_compiler
@@ -121,10 +122,10 @@ class Fixed:
     def start(self) -> Matcher:
         return self
 
-    def mask(self) -> Tensor:
+    def mask(self) -> NDArray[np.bool_]:
         if len(self.taken) >= self.lasts:
             raise LostMaskError("it is too complex")
-        mask = torch.zeros(1000, dtype=torch.bool)
+        mask = np.zeros(1000, np.bool_)
         mask[list(self.allowed)] = True
         return mask
 

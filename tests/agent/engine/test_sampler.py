@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agent.constrain.contract import Matcher
@@ -275,7 +277,7 @@ class Unmaskable:
 
     ended = False
 
-    def mask(self) -> Tensor:
+    def mask(self) -> NDArray[np.bool_]:
         raise RuntimeError("no mask of any kind")
 
     def take(self, token: int) -> None:
@@ -285,8 +287,8 @@ class Unmaskable:
 class Uncountable(Unmaskable):
     """One that fails once its token is drawn."""
 
-    def mask(self) -> Tensor:
-        return torch.ones(len(LOGITS), dtype=torch.bool)
+    def mask(self) -> NDArray[np.bool_]:
+        return np.ones(len(LOGITS), np.bool_)
 
 
 @pytest.mark.parametrize("matcher", [Unmaskable(), Uncountable()])
