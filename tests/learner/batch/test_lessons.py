@@ -19,7 +19,11 @@ from tests.learner.turns import said, turn
 
 # the tiny model's words are noise: what proves a rewrite is tested in test_rewriting
 SETTINGS = LearnerSettings(
-    max_reply_tokens=6, max_prompt_tokens=64, proved_lessons=False, accepted_alone=False, certainty=0
+    max_reply_tokens=6,
+    max_prompt_tokens=64,
+    proved_lessons=False,
+    accepted_alone=False,
+    certainty=0,
 )
 HINT = "Answer in one short sentence only."
 
