@@ -18,6 +18,7 @@ from learner.lessons.notes import NoteRules
 from learner.parts import Parts
 from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
+from learner.safety.kept import KeptBase
 from learner.safety.measuring import Measuring
 from learner.safety.units.unit_map import load_unit_map, other_policy
 from learner.serving import Serving
@@ -73,6 +74,7 @@ def open_parts(
         retention=open_retention(streams, log, line=settings.line, group=group_of(settings.line)),
         max_record_bytes=streams.max_record_bytes,
         snapshots=open_snapshots(streams),
+        kept=measuring.kept,
     )
 
 
@@ -83,11 +85,13 @@ def assemble(
     *,
     max_record_bytes: int = MAX_RECORD_BYTES,
     snapshots: Snapshots | None = None,
+    kept: KeptBase | None = None,
     first: bool = True,
     **others: Any,
 ) -> Parts:
     """Make a learner's parts from its settings: what moves, which judges judge.
 
+    kept: what this machine has measured of the base
     first: False where a line is run again: nobody outside is asked, and no note is written
     others: the rest of Parts, by name
     """
@@ -109,7 +113,7 @@ def assemble(
     )
     backend: Backend = others["backend"]
     serving = Serving(base, backend, mask, layers=layers, modules=modules, snapshots=snapshots)
-    anchors = Anchors(base, backend=backend, moving=len(layers))
+    anchors = Anchors(base, backend=backend, moving=len(layers), kept=kept)
     return Parts(serving=serving, rules=rules, settings=settings, anchors=anchors, **others)
 
 

@@ -183,6 +183,7 @@ def build_exact(
             builder.base,
             builder.backend,
             gate=builder.gate,
+            kept=builder.kept,
             tell=builder.tell,
         )
     made = found.chain

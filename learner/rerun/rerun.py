@@ -41,6 +41,7 @@ from learner.rerun.first_run import History, deleted_by, deletion_in, place_of, 
 from learner.rerun.known_gate import KnownGate
 from learner.rollout import claims
 from learner.safety.gate import Gate
+from learner.safety.kept import KeptBase
 from learner.serving import Serving
 from learner.settings import LearnerSettings, group_of
 from learner.update.generation import Outcome, orphaned, recorded, void
@@ -76,18 +77,20 @@ def run_without(
     backend: Backend,
     *,
     gate: Callable[[LearnerSettings], Gate],
+    kept: KeptBase | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Rerun:
     """Run the line again in an empty home.
 
-    gate: makes the gate of some settings; tell: told how far the run has come
+    gate: makes the gate of some settings; kept: what this machine has measured of the base; tell:
+        told how far the run has come
     """
     streams = StreamsSettings(home=home)
     store, log = open_store(streams), SqliteLog(home / "log.db")
     try:
         with store.transaction() as session:
             keep_mask(session, history.mask, created_ms=0)
-        run = _Run(history, store, log, base, backend, gate)
+        run = _Run(history, store, log, base, backend, gate, kept)
         for place, plan in enumerate(history.plans, start=1):
             run.follow(plan)
             tell(f"plan {place} of {len(history.plans)}, {run.recalled} were as before")
@@ -109,7 +112,9 @@ class _Run:
         base: BaseModel,
         backend: Backend,
         gate: Callable[[LearnerSettings], Gate],
+        kept: KeptBase | None,
     ) -> None:
+        self._kept = kept
         self._history, self._store, self._log = history, store, log
         self._base, self._backend, self._gate = base, backend, gate
         self._lease = Lease(store, group_of(history.line), holder="run without somebody")
@@ -283,6 +288,7 @@ class _Run:
             wall=lambda: self._now_ms / 1000,
             recall=self._recall,
             **self._ways,
+            kept=self._kept,
             first=False,  # what is asked outside may answer otherwise now
         )
 

@@ -19,6 +19,7 @@ from kernels.contract import Backend
 from kernels.model.decode import greedy
 from learner.population.anchor import Anchor, anchored
 from learner.population.members import Passage
+from learner.safety.kept import KeptBase
 from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Banks, load_set
 from learner.safety.untaught import Untaught
@@ -34,15 +35,17 @@ REPLY_TOKENS: Final = 16
 class Anchors:
     """The groups of the bank, as one base replies to them.
 
-    untaught: plain prose and orders of form, which directed noise leaves alone
+    untaught: prose, orders of form, copies and refusals, which directed noise leaves alone
     """
 
-    def __init__(self, base: BaseModel, *, backend: Backend, moving: int) -> None:
+    def __init__(
+        self, base: BaseModel, *, backend: Backend, moving: int, kept: KeptBase | None = None
+    ) -> None:
         """Read nothing yet, as many learners draw no anchor.
 
-        moving: number of last layers that move
+        moving: number of last layers that move; kept: what this machine has measured of the base
         """
-        self.untaught = Untaught(base, backend=backend)
+        self.untaught = Untaught(base, backend=backend, kept=kept)
         self._base, self._backend, self._moving = base, backend, moving
         self._known: dict[int, Anchor] = {}
 

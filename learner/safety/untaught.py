@@ -20,6 +20,7 @@ from learner.population.members import Passage, final_states, lay_out, run_trunk
 from learner.population.shortlist import Shortlist
 from learner.population.slopes import Pull, slopes_of_layers
 from learner.population.spared import Side, Spared
+from learner.safety.kept import KeptBase
 from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Banks, Passages, Prompt, load_set
 from learner.settings import LearnerSettings
@@ -33,12 +34,15 @@ _Slopes = dict[str, tuple[Tensor, Tensor]]
 
 
 class Untaught:
-    """Texts that nobody teaches, under one base. Read when they are first asked for, and kept."""
+    """Texts that nobody teaches, under one base: read when they are first asked for, and kept."""
 
-    def __init__(self, base: BaseModel, *, backend: Backend) -> None:
-        """Keep the base; nothing is computed yet."""
+    def __init__(self, base: BaseModel, *, backend: Backend, kept: KeptBase | None = None) -> None:
+        """Compute nothing yet. kept: what this machine has measured of the base."""
         self._base, self._backend = base, backend
+        self._kept = kept or KeptBase(None, base.name)
         self._known: dict[tuple[float, ...], dict[str, Spared]] = {}
+        # of a reading that was broken off, the kinds that had come to their end
+        self._read: dict[str, list[_Slopes]] = {}
 
     def is_read(self, settings: LearnerSettings) -> bool:
         """Whether `spared` returns at once."""
@@ -56,24 +60,42 @@ class Untaught:
         if not any(spares := _spares(settings)):
             return None
         if spares not in self._known:
-            kinds = [
-                (list(self._slopes(read(pause), pause)), spare)
-                for read, spare in zip(
-                    (self._prose, self._orders, self._copies, self._refusals), spares, strict=True
-                )
-                if spare
-            ]
+            of = [list(spares), ORDER_TOKENS, *_texts()]
+            roots = self._kept.tensors("spared", of, lambda: self._roots(spares, pause))
             mlp = f"model.layers.{self._base.decoder.num_layers - 1}.mlp"
-            known = {}
-            for module in kinds[0][0][0]:
-                rows, columns = (
-                    Side.of(*(([each[module][side] for each in some], by) for some, by in kinds))
-                    for side in (0, 1)
+            self._known[spares] = {
+                f"{mlp}.{module}.weight": Spared(
+                    Side(roots[f"{module}.rows"]), Side(roots[f"{module}.columns"])
                 )
-                known[f"{mlp}.{module}.weight"] = Spared(rows, columns)
-                pause()
-            self._known[spares] = known
+                for module in sorted({name.partition(".")[0] for name in roots})
+            }
+            self._read.clear()
         return self._known[spares]
+
+    def _roots(self, spares: tuple[float, ...], pause: Callable[[], None]) -> dict[str, Tensor]:
+        """Return the roots of both sides of each layer, by its name and the side's."""
+        kinds = [
+            (self._kind(read, pause), spare)
+            for read, spare in zip(
+                (self._prose, self._orders, self._copies, self._refusals), spares, strict=True
+            )
+            if spare
+        ]
+        roots = {}
+        for module in kinds[0][0][0]:
+            for side, name in enumerate(("rows", "columns")):
+                vectors = (([each[module][side] for each in some], by) for some, by in kinds)
+                roots[f"{module}.{name}"] = Side.of(*vectors).root
+            pause()
+        return roots
+
+    def _kind(
+        self, read: Callable[[Callable[[], None]], list[Passage]], pause: Callable[[], None]
+    ) -> list[_Slopes]:
+        """Read one kind of texts, unless an earlier reading came to its end."""
+        if read.__name__ not in self._read:
+            self._read[read.__name__] = list(self._slopes(read(pause), pause))
+        return self._read[read.__name__]
 
     def _prose(self, _pause: Callable[[], None]) -> list[Passage]:
         encode = self._base.tokenizer.encode
@@ -116,6 +138,14 @@ class Untaught:
             each = torch.ones(len(scored.targets), device=base.device)
             yield slopes_of_layers(base, Pull(trunk, shortlist.pull(each)))
             pause()
+
+
+def _texts() -> list[str]:
+    """Name all that is read: what is kept of other texts is not theirs."""
+    prose, banks = load_set("prose", Passages), load_set("banks", Banks)
+    asked = (*banks.orders, *banks.copies, *banks.refusal)
+    policy = [str(each.content) for each in load_prompts("calibration").contexts["policy"]]
+    return [*policy, *(item.text for item in prose.items), *(item.prompt for item in asked)]
 
 
 def _spares(settings: LearnerSettings) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import torch
 
 from kernels.contract import Backend
 from learner.guards.unasked import LookBack
@@ -15,6 +16,9 @@ from learner.idle.watching import Watching
 from learner.loop import Learner
 from learner.safety.anchors import Anchors
 from learner.safety.gate import Gate
+from learner.safety.kept import KeptBase
+from learner.safety.untaught import Untaught
+from learner.serving import Serving
 from streams.model.open import BaseModel
 from streams.records import Mask
 from streams.store.lesson_tables import LessonRow
@@ -113,6 +117,44 @@ def test_what_is_left_alone_is_read_before_a_generation_needs_it(
     idle.step(parts, line, writing, is_due=lambda: False, now_ms=1)
     assert anchors.untaught.is_read(settings)
     assert base.done == 0
+
+
+def test_what_is_left_alone_is_read_once_a_machine(
+    serving: Serving, backend: Backend, tmp_path: Path
+) -> None:
+    """Another process finds it kept, to the bit; what was broken off goes on behind whole kinds."""
+    settings = ONCE.model_copy(update={"noise": "directed"})
+    kept = KeptBase(tmp_path, serving.base.name)
+    pauses = 0
+
+    def counted() -> None:
+        nonlocal pauses
+        pauses += 1
+
+    def broken_off() -> None:
+        counted()
+        if pauses > whole // 2:
+            raise TimeoutError
+
+    def unpaused() -> None:
+        raise AssertionError("it is read again")
+
+    first = Untaught(serving.base, backend=backend).spared(settings, pause=counted)
+    whole, pauses = pauses, 0
+    untaught = Untaught(serving.base, backend=backend, kept=kept)
+    with pytest.raises(TimeoutError):
+        untaught.spared(settings, pause=broken_off)
+    pauses = 0
+    second = untaught.spared(settings, pause=counted)
+    assert pauses < whole
+    third = Untaught(serving.base, backend=backend, kept=kept).spared(settings, pause=unpaused)
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    for name, spared in first.items():
+        for other in (second[name], third[name]):
+            assert torch.equal(other.rows.root, spared.rows.root)
+            assert torch.equal(other.columns.root, spared.columns.root)
 
 
 def test_a_correction_does_not_wait_for_the_base(school: School) -> None:
