@@ -5,7 +5,7 @@ that nothing is looked at twice.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlmodel import Session
 
@@ -23,7 +23,10 @@ from streams.line.line import Line
 from streams.settings import RolloutSettings
 from streams.store import outbox
 from streams.store.lease import Writing
-from streams.store.store import Store
+from streams.store.store import Store, pieces
+
+# Lessons of one transaction that only another version makes due: some tenths of a second.
+PIECE: Final = 100
 
 
 class Rules(Protocol):
@@ -71,18 +74,27 @@ class Lessons:
         line: Line,
         *,
         now_ms: int,
+        pause: Callable[[], None],
     ) -> str | None:
         """See what has become of the lessons, and set aside those that helped nobody.
 
         writing: a transaction of the line's learner
+        pause: is called between pieces of work; keeps the lease
         returns: why some are set aside, in words; None: none is. The caller publishes
         """
         with store.reading() as session:
             if not self._due(session, line):
                 return None
+            anew: list[str] = []
+            if line.version != self._reviewed:
+                anew = served_anew(session, line.name, line.version)
+        *before, last = list(pieces(anew, PIECE)) or [[]]
+        for some in before:
+            with writing() as session:
+                self._look(session, line, some)
+            pause()
         with writing() as session:
-            served_anew(session, line.name)
-            review(session, line.name, self._settings, serving=line.version)
+            self._look(session, line, last)
             found = withdrawal(session, line, self._settings, self._rollout, now_ms=now_ms)
             if found is not None:
                 session.add(found.generation)
@@ -90,6 +102,9 @@ class Lessons:
                     outbox.put(session, "rollouts", line.name, found.change, line=line.name)
         self._reviewed = line.version
         return found.generation.reason if found is not None else None
+
+    def _look(self, session: Session, line: Line, besides: Sequence[str]) -> None:
+        review(session, line.name, self._settings, serving=line.version, besides=besides)
 
     def retire_notes(self, parts: Parts, writing: Writing, pause: Callable[[], None]) -> None:
         """Take notes out of prompts that the serving version does as well without.

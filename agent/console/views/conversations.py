@@ -17,6 +17,7 @@ from streams.store.states import FORGOTTEN
 from streams.store.tables import JudgementRow, TurnRow
 
 SEARCHED: Final = 3000  # turns whose texts one page looks through: some tenths of a second
+FEW: Final = 1000  # turns that are sorted at once
 VERDICTS: Final = {"bad": -1, "neither": 0, "good": 1, "any": None, "none": None}
 
 
@@ -36,7 +37,7 @@ def read(session: Session, ask: Ask) -> Json:
         query = query.where(said | after.icontains(pattern, autoescape=True))
         if last is not None:
             query = query.where(TurnRow.sequence >= last)
-    ordered = query.order_by(col(TurnRow.sequence).desc(), col(TurnRow.id).desc())
+    ordered = _newest(session, ask, query)
     rows: list[TurnRow] = list(session.exec(ordered.limit(ask.rows + 1)))
     shown = rows[: ask.rows]
     judged = judgements_of(session, [row.id for row in shown])
@@ -69,7 +70,8 @@ def _chosen(ask: Ask, verdict: str) -> Any:
     query = select(TurnRow).where(TurnRow.line == ask.line, TurnRow.state != FORGOTTEN)
     for name in ("principal", "session"):
         if wanted := ask.text(name):
-            query = query.where(col(getattr(TurnRow, name)).startswith(wanted, autoescape=True))
+            # Whole, for no index finds how one begins.
+            query = query.where(col(getattr(TurnRow, name)) == wanted)
     if version := ask.text("version"):
         query = query.where(col(TurnRow.version).startswith(version, autoescape=True))
     if verdict:
@@ -82,9 +84,31 @@ def _chosen(ask: Ask, verdict: str) -> Any:
             query = query.where(judged)
     if after := ask.cursor:
         sequence, id = after
-        same = (col(TurnRow.sequence) == sequence) & (col(TurnRow.id) < id)
-        query = query.where((col(TurnRow.sequence) < sequence) | same)
+        # The first says nothing more; by it the index begins here and not at the newest.
+        before = (col(TurnRow.sequence) < sequence) | (col(TurnRow.id) < id)
+        query = query.where(TurnRow.sequence <= sequence, before)
     return query
+
+
+def _newest(session: Session, ask: Ask, query: Any) -> Any:
+    """Put turns in order, the newest first, so that no others are read.
+
+    By the order of their line; of few the newest may be far back there, so those are found by who
+    asked or answered, and sorted.
+    """
+    named: list[Any] = []
+    if principal := ask.text("principal"):
+        named.append(TurnRow.principal == principal)
+    if version := ask.text("version"):
+        named.append(col(TurnRow.version).startswith(version, autoescape=True))
+    sequence: Any = col(TurnRow.sequence)
+    if named:
+        theirs = select(TurnRow.version).where(TurnRow.line == ask.line, *named).limit(FEW + 1)
+        versions = session.exec(theirs).all()
+        if len(versions) <= FEW:
+            query = query.where(col(TurnRow.version).in_(set(versions)))
+            sequence = sequence + 0  # keeps SQLite from the order of the line
+    return query.order_by(sequence.desc(), col(TurnRow.id).desc())
 
 
 def _last_searched(session: Session, query: Any) -> int | None:
