@@ -490,7 +490,7 @@ def wishing(principal: str, number: int) -> list[LessonRow | NoteRow]:
     """Return many lessons of somebody, each with its note."""
     rows: list[LessonRow | NoteRow] = []
     for n in range(number):
-        id = f"{principal}{n}"
+        id = f"{number:012x}{n:012x}"
         rows += [
             LessonRow(
                 id=id, line="main", principal=principal, turn_id="t", instruction="Be brief.",
@@ -528,8 +528,8 @@ def test_lessons_are_looked_at_again_when_a_word_of_their_person_is_gone(store: 
     ann = talk("ann", 1, "Go on")[0]
     read(store, [ann])
     with store.transaction() as session:
-        (lesson, _) = wishing("ann", 1)
-        lesson.versions = [["v", 0]]  # type: ignore[union-attr]
+        lesson, _ = wishing("ann", 1)
+        lesson.versions = [["v", 0]]
         session.add(lesson)
     read(store, [deletion(ann)], from_offset=100)
     with store.reading() as session:

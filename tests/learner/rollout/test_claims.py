@@ -8,7 +8,7 @@ import pytest
 
 from learner.rollout import claims
 from streams.errors import VerbRefusedError
-from streams.line import verbs
+from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.policy import LEARNER
 from streams.line.verbs import Audit
@@ -215,7 +215,7 @@ def test_what_is_taken_back_is_found_by_its_version_and_read_no_further(
                 )
             )  # fmt: skip
     chains: dict[str, list[Any]] = {"child": [SimpleNamespace(version="child")]}
-    monkeypatch.setattr(claims.ledger, "chain", lambda _, version: chains.get(version, []))
+    monkeypatch.setattr(ledger, "chain", lambda _, version: chains.get(version, []))
     line = LINE.take(entered(LINE))
     back = verbs.rollback(line, OPERATOR)
     with store.transaction() as session:
