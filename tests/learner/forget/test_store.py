@@ -505,7 +505,7 @@ def wishing(principal: str, number: int) -> list[LessonRow | NoteRow]:
 
 
 def test_forgetting_takes_no_statement_a_wish(tmp_path: Path) -> None:
-    """However many a key has: as many for sixty as for three, and nothing of them is left."""
+    """But to tell that its note is gone: as many for sixty as for three, and nothing is left."""
     store, asked = open_store(StreamsSettings(home=tmp_path)), []
     event.listen(store.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
     counted = []
@@ -515,7 +515,7 @@ def test_forgetting_takes_no_statement_a_wish(tmp_path: Path) -> None:
         asked.clear()
         with store.transaction() as session:
             forget.apply(session, forgotten(who, id=f"f-{who}"), "main")
-        counted.append(len(asked))
+        counted.append(sum("INTO outbox" not in each for each in asked))
     assert counted[0] == counted[1]
     with store.reading() as session:
         assert {row.instruction for row in session.exec(select(LessonRow))} == {""}
