@@ -70,8 +70,7 @@ def _chosen(ask: Ask, verdict: str) -> Any:
     query = select(TurnRow).where(TurnRow.line == ask.line, TurnRow.state != FORGOTTEN)
     for name in ("principal", "session"):
         if wanted := ask.text(name):
-            # Whole, for no index finds how one begins.
-            query = query.where(col(getattr(TurnRow, name)) == wanted)
+            query = query.where(col(getattr(TurnRow, name)).startswith(wanted, autoescape=True))
     if version := ask.text("version"):
         query = query.where(col(TurnRow.version).startswith(version, autoescape=True))
     if verdict:
@@ -93,17 +92,13 @@ def _chosen(ask: Ask, verdict: str) -> Any:
 def _newest(session: Session, ask: Ask, query: Any) -> Any:
     """Put turns in order, the newest first, so that no others are read.
 
-    By the order of their line; of few the newest may be far back there, so those are found by who
-    asked or answered, and sorted.
+    By the order of their line; of few the newest may be far back there, so those are found by the
+    version that answered, and sorted.
     """
-    named: list[Any] = []
-    if principal := ask.text("principal"):
-        named.append(TurnRow.principal == principal)
-    if version := ask.text("version"):
-        named.append(col(TurnRow.version).startswith(version, autoescape=True))
     sequence: Any = col(TurnRow.sequence)
-    if named:
-        theirs = select(TurnRow.version).where(TurnRow.line == ask.line, *named).limit(FEW + 1)
+    if version := ask.text("version"):
+        named = col(TurnRow.version).startswith(version, autoescape=True)
+        theirs = select(TurnRow.version).where(TurnRow.line == ask.line, named).limit(FEW + 1)
         versions = session.exec(theirs).all()
         if len(versions) <= FEW:
             query = query.where(col(TurnRow.version).in_(set(versions)))
