@@ -14,7 +14,7 @@ from learner.batch.plan import unfinished
 from learner.lessons import notes
 from learner.lessons.notes import NoteRules
 from learner.lessons.retire import needless, to_measure
-from learner.lessons.review import is_due, review, served_anew
+from learner.lessons.review import is_due, learned_so_far, review, served_anew
 from learner.lessons.withdraw import withdrawal
 from learner.rollout import claims
 from learner.serving import Serving
@@ -25,7 +25,7 @@ from streams.store import outbox
 from streams.store.lease import Writing
 from streams.store.store import Store, pieces
 
-# Lessons of one transaction that only another version makes due: some tenths of a second.
+# Lessons of one transaction of which nobody says a word: some tenths of a second.
 PIECE: Final = 100
 
 
@@ -85,9 +85,7 @@ class Lessons:
         with store.reading() as session:
             if not self._due(session, line):
                 return None
-            anew: list[str] = []
-            if line.version != self._reviewed:
-                anew = served_anew(session, line.name, line.version)
+            anew = self._anew(session, line)
         *before, last = list(pieces(anew, PIECE)) or [[]]
         for some in before:
             with writing() as session:
@@ -102,6 +100,17 @@ class Lessons:
                     outbox.put(session, "rollouts", line.name, found.change, line=line.name)
         self._reviewed = line.version
         return found.generation.reason if found is not None else None
+
+    def _anew(self, session: Session, line: Line) -> list[str]:
+        """Return the lessons that are looked at though nobody has said a word.
+
+        At the first look those that versions learned: settings may be others since, or the rules.
+        """
+        if line.version == self._reviewed:
+            return []
+        if not self._reviewed:
+            return learned_so_far(session, line.name)
+        return served_anew(session, line.name, line.version)
 
     def _look(self, session: Session, line: Line, besides: Sequence[str]) -> None:
         review(session, line.name, self._settings, serving=line.version, besides=besides)

@@ -52,6 +52,12 @@ def is_due(session: Session, line: str) -> bool:
     return session.exec(changed.limit(1)).first() is not None
 
 
+def learned_so_far(session: Session, line: str) -> list[str]:
+    """Return the lessons that versions learned, and of which more may be learned."""
+    query = select(LessonRow.id).where(*usable(line), *_LEARNED).order_by(LessonRow.id)
+    return list(session.exec(query))
+
+
 def served_anew(session: Session, line: str, serving: str) -> list[str]:
     """Return the lessons of which the version that serves has learned otherwise than at their look.
 

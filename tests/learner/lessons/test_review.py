@@ -258,23 +258,38 @@ def test_a_word_reads_no_lesson_of_whoever_says_no_more(line: Line) -> None:
 
 
 def test_a_version_concerns_the_lessons_that_it_learned_otherwise(line: Line) -> None:
-    """Those alone are looked at, some at a time; a restart comes to the same."""
+    """Those alone are looked at, some at a time."""
     made(line, "a", "b")
+    lessons = Lessons(LearnerSettings(), RolloutSettings())
     for number in range(PIECE + 1):
         line.wishes(f"l{number}", f"person {number}")
         learned(line, f"l{number}", "a", "b")
     line.wishes("older")
     learned(line, "older", "a")
-    assert seen(line, "a") == 2
+    assert seen(line, "a", lessons) == 2
     mark(line)
-    assert seen(line, "a") == 1
+    assert seen(line, "a", lessons) == 0
     assert len(marked(line)) == PIECE + 2
     with line.store.reading() as session:
         assert len(served_anew(session, "main", "b")) == PIECE + 1
-    assert seen(line, "b") == 2
+    assert seen(line, "b", lessons) == 2
     assert marked(line) == {"older"}
     with line.store.reading() as session:
         assert {row.evidence["versions"] for row in session.exec(select(LessonRow))} == {1, 2}
+
+
+def test_a_learner_that_begins_looks_at_all_that_was_learned(line: Line) -> None:
+    """Settings are others since: nobody need say a word for a lesson to wait no more."""
+    made(line, "a")
+    line.wishes("l")
+    learned(line, "l", "a")
+    impatient = LearnerSettings(lesson_patience=1)
+    waits = []
+    for settings in (impatient, LearnerSettings(), impatient):
+        seen(line, "a", Lessons(settings, RolloutSettings()))
+        with line.store.reading() as session:
+            waits.append(session.get_one(LessonRow, "l").waits)
+    assert waits == [True, False, True]
 
 
 def test_what_was_learned_is_counted_anew_when_a_wish_of_its_kind_is_gone(line: Line) -> None:
