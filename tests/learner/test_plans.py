@@ -175,7 +175,16 @@ def test_no_statement_names_all_versions_after_a_reset(store: Store) -> None:
     assert noted.whole(*FEW) == []
 
 
-@pytest.mark.parametrize("query", [{}, {"after": "5~x"}, {"version": "base"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"after": "5~x"},
+        {"version": "base"},
+        {"version": "base", "after": "5~x"},
+        {"version": "base", "text": "a"},
+    ],
+)
 def test_a_page_of_turns_reads_no_others(store: Store, query: dict[str, str]) -> None:
     """By the order of the line, or by the version that answered."""
     told(store)

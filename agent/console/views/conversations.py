@@ -26,8 +26,13 @@ def read(session: Session, ask: Ask) -> Json:
     text, verdict = ask.text("text"), ask.text("verdict")
     if verdict and verdict not in VERDICTS:
         raise InvalidError(f"verdict must be one of {', '.join(VERDICTS)}", param="verdict")
-    query = _chosen(ask, verdict)
-    last = _last_searched(session, query) if text else None
+    few = _of_few(session, ask)
+    # Adding nothing keeps SQLite from the order of the line, in which it would read all others.
+    sequence: Any = col(TurnRow.sequence) if few is None else col(TurnRow.sequence) + 0
+    query = _chosen(ask, verdict, sequence)
+    if few is not None:
+        query = query.where(col(TurnRow.version).in_(few))
+    last = _last_searched(session, query) if text and few is None else None
     if text:
         # The texts stand in the record as JSON, so what is looked for is written likewise.
         pattern = json.dumps(text)[1:-1]
@@ -37,7 +42,7 @@ def read(session: Session, ask: Ask) -> Json:
         query = query.where(said | after.icontains(pattern, autoescape=True))
         if last is not None:
             query = query.where(TurnRow.sequence >= last)
-    ordered = _newest(session, ask, query)
+    ordered = query.order_by(sequence.desc(), col(TurnRow.id).desc())
     rows: list[TurnRow] = list(session.exec(ordered.limit(ask.rows + 1)))
     shown = rows[: ask.rows]
     judged = judgements_of(session, [row.id for row in shown])
@@ -65,8 +70,8 @@ VIEW = View(
 )  # fmt: skip
 
 
-def _chosen(ask: Ask, verdict: str) -> Any:
-    """The turns that are asked for, texts aside."""
+def _chosen(ask: Ask, verdict: str, ordered: Any) -> Any:
+    """The turns that are asked for, texts aside. ordered: what puts them in order."""
     query = select(TurnRow).where(TurnRow.line == ask.line, TurnRow.state != FORGOTTEN)
     for name in ("principal", "session"):
         if wanted := ask.text(name):
@@ -85,25 +90,23 @@ def _chosen(ask: Ask, verdict: str) -> Any:
         sequence, id = after
         # The first says nothing more; by it the index begins here and not at the newest.
         before = (col(TurnRow.sequence) < sequence) | (col(TurnRow.id) < id)
-        query = query.where(TurnRow.sequence <= sequence, before)
+        query = query.where(ordered <= sequence, before)
     return query
 
 
-def _newest(session: Session, ask: Ask, query: Any) -> Any:
-    """Put turns in order, the newest first, so that no others are read.
+def _of_few(session: Session, ask: Ask) -> set[str] | None:
+    """Name the versions that are asked for, where few turns are theirs; None: it may be many.
 
-    By the order of their line; of few the newest may be far back there, so those are found by the
-    version that answered, and sorted.
+    The newest of few may be far back in the order of the line, so they are found by the version
+    that answered, and sorted.
     """
-    sequence: Any = col(TurnRow.sequence)
-    if version := ask.text("version"):
-        named = col(TurnRow.version).startswith(version, autoescape=True)
-        theirs = select(TurnRow.version).where(TurnRow.line == ask.line, named).limit(FEW + 1)
-        versions = session.exec(theirs).all()
-        if len(versions) <= FEW:
-            query = query.where(col(TurnRow.version).in_(set(versions)))
-            sequence = sequence + 0  # keeps SQLite from the order of the line
-    return query.order_by(sequence.desc(), col(TurnRow.id).desc())
+    version = ask.text("version")
+    if not version:
+        return None
+    named = col(TurnRow.version).startswith(version, autoescape=True)
+    theirs = select(TurnRow.version).where(TurnRow.line == ask.line, named).limit(FEW + 1)
+    versions = session.exec(theirs).all()
+    return set(versions) if len(versions) <= FEW else None
 
 
 def _last_searched(session: Session, query: Any) -> int | None:
