@@ -151,7 +151,7 @@ class Learner:
         """See what has become of lessons; True when some helped nobody and are set aside."""
         store, line, now_ms = self._parts.store, self._line, self._now_ms()
         reason = self._lessons.review(
-            store, self._writing, line, now_ms=now_ms
+            store, self._writing, line, now_ms=now_ms, pause=self._parts.pause
         ) or self._guard.look(store, self._writing, line, now_ms=now_ms)
         self._writer.publish()
         if reason is not None:

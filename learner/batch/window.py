@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement
-from sqlmodel import Session, and_, case, col, func, or_, select, update
+from sqlmodel import Session, and_, case, col, exists, func, not_, or_, select, update
 
 from learner.batch.choose import JudgedTurn
 from learner.batch.standing import wish_of
@@ -188,8 +188,8 @@ def let_go(session: Session, line: Line, settings: LearnerSettings, base: str) -
     """Give every turn that will score nothing any more the reason; the caller commits."""
     waiting = _waiting(line.name)
     _leave(session, USED_UP, *waiting, TurnRow.uses >= settings.uses)
-    recent = _recent(session, line, settings.max_staleness, base)
-    _leave(session, STALE, *waiting, col(TurnRow.version).not_in(recent))
+    recent = _is_recent(session, line, settings.max_staleness, base)
+    _leave(session, STALE, *waiting, not_(recent))
     # As many as one principal alone could have in the generations that a turn lives for.
     most = settings.turns_per_generation * settings.uses
     placed = _placed(waiting).subquery()
@@ -213,7 +213,7 @@ def _within(
         *_waiting(line.name),
         and_(col(TurnRow.strength) > 0),
         col(TurnRow.uses) < settings.uses,
-        col(TurnRow.version).in_(_recent(session, line, settings.max_staleness, base)),
+        _is_recent(session, line, settings.max_staleness, base),
         _learned(line.name),
     )
 
@@ -232,10 +232,17 @@ def _placed(conditions: Sequence[Any], order: Sequence[Any] = _ORDER) -> Any:
     return select(TurnRow.id, place.label("place")).where(*conditions)
 
 
-def _recent(session: Session, line: Line, max_staleness: int, base: str) -> list[str]:
-    """Name the versions at most so many recipes behind the one that serves, side branches too."""
+def _is_recent(session: Session, line: Line, max_staleness: int, base: str) -> ColumnElement[bool]:
+    """Say which turns are of versions at most so many recipes behind the one that serves.
+
+    Those of side branches, too. After a reset that may be every version there ever was, so each
+    turn is asked for its own, and none is named.
+    """
     serving = session.get(RecipeRow, line.version)
     number = serving.number if serving else 0
-    newer = col(RecipeRow.number) >= number - max_staleness
-    names = list(session.exec(select(RecipeRow.version).where(newer)))
-    return [*names, base] if number <= max_staleness else names
+    newer: Any = exists().where(
+        col(RecipeRow.version) == col(TurnRow.version),
+        col(RecipeRow.number) >= number - max_staleness,
+    )
+    newer = newer.correlate(TurnRow)
+    return or_(newer, col(TurnRow.version) == base) if number <= max_staleness else newer

@@ -10,7 +10,7 @@ Knows nothing of the log's files, of spools, or of how weights are built again w
 (learner.rerun.refit, learner.rerun.rerun).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -20,7 +20,8 @@ from sqlalchemy.exc import DataError
 from sqlmodel import Session, col, func, select
 
 from learner.forget import plans
-from learner.lessons.review import set_free, wish_of
+from learner.lessons.notes import note_id
+from learner.lessons.review import less_said, set_free, wish_of
 from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
@@ -29,6 +30,7 @@ from streams.records import DeadLetter, Deletion, Forgotten, Judgement, Note, Tu
 from streams.store import outbox
 from streams.store.lesson_tables import LessonRow, NoteRow
 from streams.store.states import FORGOTTEN, WITHOUT_LINKS
+from streams.store.store import pieces
 from streams.store.tables import (
     ForgottenRow,
     GenerationRow,
@@ -38,9 +40,6 @@ from streams.store.tables import (
 )
 from streams.turn import beside_id
 from streams.wire import id_of
-
-# Rows of one statement; SQLite takes 32,766 values in one.
-_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +121,11 @@ def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:
     num_judgements = _remove_judgements(session, record, line, turn_ids)
     _clean_outbox(session, record, line, set(turn_ids), {row.id for row in lessons})
     wishes = [wish_of(lesson) for lesson in lessons]
-    for lesson in lessons:
-        _empty_lesson(session, lesson)
+    _empty_lessons(session, lessons)
     set_free(session, line, wishes)
+    less_said(session, line, record.principal)
     plans.clean(session, set(turn_ids), "somebody whose turns were in its batch is forgotten")
-    for some in _pieces(turn_ids):
+    for some in pieces(turn_ids):
         session.execute(update(TurnRow).where(col(TurnRow.id).in_(some)).values(_TOMBSTONE))
         pack(session, TurnRow, some)
     row = ForgottenRow(
@@ -207,6 +206,7 @@ def _empty_turn(session: Session, row: TurnRow) -> None:
             session.delete(sent)
     plans.clean(session, {row.id}, "a turn of its batch was deleted", by=plans.DELETED)
     _forget_lessons_of(session, row)
+    less_said(session, row.line, row.principal)
     for name, value in _TOMBSTONE.items():
         setattr(row, name, value)
     session.add(row)
@@ -250,7 +250,7 @@ def _remove_judgements(
         not_(on_others),
     )
     num = session.execute(delete(JudgementRow).where(*own)).rowcount  # type: ignore[attr-defined]
-    for some in _pieces(turn_ids):
+    for some in pieces(turn_ids):
         on_theirs = delete(JudgementRow).where(col(JudgementRow.turn_id).in_(some))
         num += session.execute(on_theirs).rowcount  # type: ignore[attr-defined]
     return int(num)
@@ -310,35 +310,43 @@ def _forget_lessons_of(session: Session, turn: TurnRow) -> None:
         first = session.exec(others.order_by(col(TurnRow.created_ms), TurnRow.id)).first()
         if first is None:
             wish = wish_of(row)
-            _empty_lesson(session, row)
+            _empty_lessons(session, [row])
             set_free(session, row.line, [wish])
             continue
         row.turn_id, row.changed = first, row.refused is None
         session.add(row)
 
 
-def _empty_lesson(session: Session, row: LessonRow) -> None:
-    for name, value in _NO_LESSON.items():
-        setattr(row, name, value)
-    session.add(row)
-    left = update(TurnRow).where(col(TurnRow.lesson) == row.id).values(lesson=None)
-    session.execute(left, execution_options={"synchronize_session": False})
-    note = session.exec(select(NoteRow).where(NoteRow.lesson == row.id)).first()
-    if note is not None and note.text:
-        note.text = ""
-        note.state = "removed"
-        session.add(note)
-        gone = Note(
-            id=id_of(note.id, "forgotten"),
-            note=note.id,
-            line=note.line,
-            principal=note.principal,
-            text="",
-            state="removed",
-            created_ms=note.created_ms,
-        )
-        outbox.put(session, "notes", note.id, gone, line=row.line)
+def _empty_lessons(session: Session, rows: Iterable[LessonRow]) -> None:
+    emptied = []
+    for row in rows:
+        for name, value in _NO_LESSON.items():
+            setattr(row, name, value)
+        session.add(row)
+        emptied.append(row.id)
+    for some in pieces(emptied):
+        left = update(TurnRow).where(col(TurnRow.lesson).in_(some)).values(lesson=None)
+        session.execute(left, execution_options={"synchronize_session": False})
+        named = col(NoteRow.id).in_([note_id(id) for id in some])
+        for note in session.exec(select(NoteRow).where(named, NoteRow.text != "")):
+            _take_back(session, note)
     session.flush()
+
+
+def _take_back(session: Session, note: NoteRow) -> None:
+    """Empty a note, and tell it to the agents that know it."""
+    note.text, note.state = "", "removed"
+    session.add(note)
+    gone = Note(
+        id=id_of(note.id, "forgotten"),
+        note=note.id,
+        line=note.line,
+        principal=note.principal,
+        text="",
+        state="removed",
+        created_ms=note.created_ms,
+    )
+    outbox.put(session, "notes", note.id, gone, line=note.line)
 
 
 _NO_LESSON: Final[Mapping[str, Any]] = {
@@ -346,7 +354,3 @@ _NO_LESSON: Final[Mapping[str, Any]] = {
     "source": None, "rejected": None, "evidence": {}, "waits": False, "due": False,
     "changed": False,
 }  # fmt: skip
-
-
-def _pieces(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[first : first + _ROWS] for first in range(0, len(ids), _ROWS)]

@@ -5,7 +5,7 @@ that nothing is looked at twice.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlmodel import Session
 
@@ -14,7 +14,7 @@ from learner.batch.plan import unfinished
 from learner.lessons import notes
 from learner.lessons.notes import NoteRules
 from learner.lessons.retire import needless, to_measure
-from learner.lessons.review import is_due, review, served_anew
+from learner.lessons.review import is_due, learned_so_far, review, served_anew
 from learner.lessons.withdraw import withdrawal
 from learner.rollout import claims
 from learner.serving import Serving
@@ -23,7 +23,10 @@ from streams.line.line import Line
 from streams.settings import RolloutSettings
 from streams.store import outbox
 from streams.store.lease import Writing
-from streams.store.store import Store
+from streams.store.store import Store, pieces
+
+# Lessons of one transaction of which nobody says a word: some tenths of a second.
+PIECE: Final = 100
 
 
 class Rules(Protocol):
@@ -71,18 +74,25 @@ class Lessons:
         line: Line,
         *,
         now_ms: int,
+        pause: Callable[[], None],
     ) -> str | None:
         """See what has become of the lessons, and set aside those that helped nobody.
 
         writing: a transaction of the line's learner
+        pause: is called between pieces of work; keeps the lease
         returns: why some are set aside, in words; None: none is. The caller publishes
         """
         with store.reading() as session:
             if not self._due(session, line):
                 return None
+            anew = self._anew(session, line)
+        *before, last = list(pieces(anew, PIECE)) or [[]]
+        for some in before:
+            with writing() as session:
+                self._look(session, line, some)
+            pause()
         with writing() as session:
-            served_anew(session, line.name)
-            review(session, line.name, self._settings, serving=line.version)
+            self._look(session, line, last)
             found = withdrawal(session, line, self._settings, self._rollout, now_ms=now_ms)
             if found is not None:
                 session.add(found.generation)
@@ -90,6 +100,20 @@ class Lessons:
                     outbox.put(session, "rollouts", line.name, found.change, line=line.name)
         self._reviewed = line.version
         return found.generation.reason if found is not None else None
+
+    def _anew(self, session: Session, line: Line) -> list[str]:
+        """Return the lessons that are looked at though nobody has said a word.
+
+        At the first look those that versions learned: settings may be others since, or the rules.
+        """
+        if line.version == self._reviewed:
+            return []
+        if not self._reviewed:
+            return learned_so_far(session, line.name)
+        return served_anew(session, line.name, line.version)
+
+    def _look(self, session: Session, line: Line, besides: Sequence[str]) -> None:
+        review(session, line.name, self._settings, serving=line.version, besides=besides)
 
     def retire_notes(self, parts: Parts, writing: Writing, pause: Callable[[], None]) -> None:
         """Take notes out of prompts that the serving version does as well without.

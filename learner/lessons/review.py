@@ -1,9 +1,9 @@
 """Works out again what has become of the lessons of a line, from its turns and versions.
 
 Only lessons are looked at of which something has changed: a verdict of their person, a version that
-learned them, the version that serves, a wish that contradicts theirs. What comes of it is written
-into their rows; nothing enters that is not in the store already, so it may be done at any time, and
-comes to the same when a line is run again.
+learned them, the version that serves, a wish that contradicts theirs. Of whoever says no more a
+look reads next to nothing. What comes of it is written into their rows; nothing enters that is not
+in the store already, so it may be done at any time, and comes to the same when a line is run again.
 """
 
 import re
@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Final
 
-from sqlmodel import Session, col, func, select, update
+from sqlalchemy import Text, cast
+from sqlmodel import Session, and_, col, func, or_, select, update
 
 from learner.form.directions import Direction, opposes
 from learner.lessons.course import Course, Heard, Kind, Terms, course
@@ -20,6 +21,7 @@ from learner.lessons.opposed import OPPOSITE, SAME_PERSON, Wish, Wishes
 from learner.settings import LearnerSettings
 from streams.store.lesson_tables import ACTIVE, SET_ASIDE, LessonRow
 from streams.store.states import FORGOTTEN, UNTRAINED
+from streams.store.store import pieces
 from streams.store.tables import RecipeRow, TurnRow
 
 # Verdicts of one person that are looked at, the newest: bounds have long decided by then. Where no
@@ -37,6 +39,12 @@ _JUDGED: Final[tuple[Any, ...]] = (
     col(TurnRow.member).is_(None),
 )
 
+# Lessons that a version learned, and of which more may be learned.
+_LEARNED: Final[tuple[Any, ...]] = (
+    LessonRow.state == ACTIVE,
+    cast(col(LessonRow.versions), Text) != "[]",
+)
+
 
 def is_due(session: Session, line: str) -> bool:
     """Return whether something has changed since the last look."""
@@ -44,18 +52,33 @@ def is_due(session: Session, line: str) -> bool:
     return session.exec(changed.limit(1)).first() is not None
 
 
-def served_anew(session: Session, line: str) -> bool:
-    """Mark the lessons that the serving version may concern; True when there are any."""
-    query = select(LessonRow).where(
-        LessonRow.line == line, LessonRow.state == ACTIVE, col(LessonRow.refused).is_(None)
-    )
-    marked = False
-    for row in session.exec(query):
-        if row.versions:
-            row.changed = marked = True
-            session.add(row)
-    session.flush()
-    return marked
+def learned_so_far(session: Session, line: str) -> list[str]:
+    """Return the lessons that versions learned, and of which more may be learned."""
+    query = select(LessonRow.id).where(*usable(line), *_LEARNED).order_by(LessonRow.id)
+    return list(session.exec(query))
+
+
+def served_anew(session: Session, line: str, serving: str) -> list[str]:
+    """Return the lessons of which the version that serves has learned otherwise than at their look.
+
+    That is what a lesson has of the version: how many on the way to it learned the lesson.
+    """
+    columns = LessonRow.id, LessonRow.versions, LessonRow.set_aside, LessonRow.evidence
+    query: Any = select(*columns).where(*usable(line), *_LEARNED).order_by(LessonRow.id)
+    rows = session.exec(query).all()
+    parents = _parents(session, rows)
+    way, version = set(), serving
+    while version in parents:
+        way.add(version)
+        version = parents[version]
+    return [row.id for row in rows if len(_learned(row) & way) != row.evidence.get("versions")]
+
+
+def less_said(session: Session, line: str, principal: str) -> None:
+    """Let the lessons of somebody that versions learned be looked at again: words are gone."""
+    own = *usable(line), *_LEARNED, LessonRow.principal == principal
+    again = update(LessonRow).where(*own).values(changed=True)
+    session.execute(again, execution_options={"synchronize_session": False})
 
 
 def set_free(session: Session, line: str, gone: Iterable[Wish]) -> None:
@@ -64,13 +87,14 @@ def set_free(session: Session, line: str, gone: Iterable[Wish]) -> None:
     Their reasons go at once, and from the others' goes what older builds quoted of anybody's words.
     """
     wishes = list(gone)
-    for each in wishes:
-        own = col(LessonRow.principal) == each.principal  # their last word may be another now
+    things = {each.wished for each in wishes}
+    for principal in sorted({each.principal for each in wishes}):
+        own = col(LessonRow.principal) == principal  # their last word may be another now
         session.execute(update(LessonRow).where(*usable(line), own).values(changed=True))
     outvoted = LessonRow.state == SET_ASIDE, col(LessonRow.reason).contains(OPPOSITE)
     for row in session.exec(select(LessonRow).where(*usable(line), *outvoted)):
         mine = wish_of(row).wished
-        if any(opposes(mine, each.wished) for each in wishes):
+        if any(opposes(mine, each) for each in things):
             row.reason, row.changed = "", True
         else:
             row.reason = _QUOTED.sub("", row.reason)
@@ -78,14 +102,22 @@ def set_free(session: Session, line: str, gone: Iterable[Wish]) -> None:
     session.flush()
 
 
-def review(session: Session, line: str, settings: LearnerSettings, *, serving: str) -> None:
+def review(
+    session: Session,
+    line: str,
+    settings: LearnerSettings,
+    *,
+    serving: str,
+    besides: Collection[str] = (),
+) -> None:
     """Write into the lessons of a line what has become of them; the caller commits.
 
     serving: the version that serves
+    besides: lessons that are looked at though no word was said (served_anew), some hundred
     """
     said = cache(partial(_said, session, line))
     wordless = cache(partial(_wordless, session, line))
-    known, wishes, rows = _concerned(session, line)
+    known, wishes, rows = _concerned(session, line, besides)
     overtaken = _overtaken(session, known, wishes, rows, said)
     # what nobody wishes any more by what is known now outvotes nobody now
     meant = Wishes(
@@ -93,7 +125,9 @@ def review(session: Session, line: str, settings: LearnerSettings, *, serving: s
         for row in known
         if not overtaken.get(row.id, row.reason.startswith(SAME_PERSON))
     )
-    rows += _counted_anew(known, wishes, rows, meant)
+    standing = _standing(session, line)
+    rows += _counted_anew(known, wishes, rows, meant, standing)
+    rows += _beyond(session, {row.id for row in (*known, *rows)}, meant, standing)
     parents = _parents(session, rows)
     with session.no_autoflush:  # each row is written once, with the others
         for row in rows:
@@ -106,12 +140,21 @@ def review(session: Session, line: str, settings: LearnerSettings, *, serving: s
     session.flush()
 
 
-def _concerned(session: Session, line: str) -> tuple[Sequence[LessonRow], Wishes, list[LessonRow]]:
-    """Read the newest wishes of a line; and those that changed, with what contradicts them."""
+def _concerned(
+    session: Session, line: str, besides: Collection[str]
+) -> tuple[Sequence[LessonRow], Wishes, list[LessonRow]]:
+    """Read the newest wishes of a line; and those that changed, with what contradicts them.
+
+    Whoever has said a word may have meant any of their lessons that versions learned.
+    """
     newest = col(LessonRow.created_ms).desc(), col(LessonRow.id)
     query = select(LessonRow).where(*usable(line)).order_by(*newest)
     known = session.exec(query.limit(HELD_AGAINST)).all()
-    rows = {row.id: row for row in session.exec(query.where(col(LessonRow.changed)))}
+    changed = col(LessonRow.changed)
+    spoke = select(LessonRow.principal).where(*usable(line), changed)
+    theirs = and_(*_LEARNED, col(LessonRow.principal).in_(spoke))
+    concerned = or_(changed, theirs, col(LessonRow.id).in_(besides))
+    rows = {row.id: row for row in session.exec(query.where(concerned))}
     wishes, by_id = Wishes(wish_of(row) for row in known), {row.id: row for row in known}
     for row in list(rows.values()):
         for rival in wishes.against(wish_of(row)):
@@ -138,15 +181,31 @@ def _overtaken(
     return {row.id: wishes.overtaken(wish_of(row), complained[row.principal]) for row in rows}
 
 
+def _standing(session: Session, line: str) -> list[Wish]:
+    """Read what is wished that versions learned, as far as it may be contradicted."""
+    query = select(LessonRow.id, LessonRow.principal, LessonRow.wished).where(
+        *usable(line), *_LEARNED, cast(col(LessonRow.wished), Text) != "[]"
+    )
+    return [Wish(id, principal, _things(wished)) for id, principal, wished in session.exec(query)]
+
+
 def _counted_anew(
-    known: Iterable[LessonRow], wishes: Wishes, rows: Iterable[LessonRow], meant: Wishes
+    known: Iterable[LessonRow],
+    wishes: Wishes,
+    rows: Iterable[LessonRow],
+    meant: Wishes,
+    standing: Iterable[Wish],
 ) -> list[LessonRow]:
     """Return further lessons that more or fewer people than before wish, or wish the opposite of.
 
-    Those who wish the same as somebody who changed their mind are concerned by it as well.
+    Those who wish the same as somebody who changed their mind are concerned by it as well, and what
+    versions learned at every look: a wish may be gone, or older than what is held against others.
     """
     seen, by_id = {row.id for row in rows}, {row.id: row for row in known}
-    different = {wish.wished: wish for wish in map(wish_of, rows)}
+    different = {wish.wished: wish for wish in standing}
+    for wish in list(different.values()):
+        different |= {rival.wished: rival for rival in wishes.against(wish)}
+    different |= {wish.wished: wish for wish in map(wish_of, rows)}
     rivals = {each.id for wish in different.values() for each in wishes.against(wish)}
     return [
         by_id[id]
@@ -154,6 +213,17 @@ def _counted_anew(
         if not by_id[id].reason.startswith(SAME_PERSON)
         and meant.outvoted(wish_of(by_id[id])) != _told(by_id[id])
     ]
+
+
+def _beyond(
+    session: Session, known: Collection[str], meant: Wishes, standing: Iterable[Wish]
+) -> list[LessonRow]:
+    """Return what versions learned that more people wish the opposite of, and that is not known."""
+    outvoted = [each.id for each in standing if each.id not in known and meant.outvoted(each)]
+    found: list[LessonRow] = []
+    for some in pieces(outvoted):
+        found += session.exec(select(LessonRow).where(col(LessonRow.id).in_(some)))
+    return found
 
 
 def _told(row: LessonRow) -> str:
@@ -172,7 +242,11 @@ def usable(line: str) -> tuple[Any, ...]:
 
 def wish_of(row: LessonRow) -> Wish:
     """Return a lesson as others may contradict it."""
-    return Wish(row.id, row.principal, tuple(Direction(*each) for each in row.wished))
+    return Wish(row.id, row.principal, _things(row.wished))
+
+
+def _things(wished: Iterable[Any]) -> tuple[Direction, ...]:
+    return tuple(Direction(*each) for each in wished)
 
 
 def terms_of(settings: LearnerSettings) -> Terms:
@@ -199,6 +273,12 @@ def _write(row: LessonRow, turns: Sequence[Any], found: Course, why: str) -> Non
     row.state = found.state
 
 
+def _learned(row: Any) -> frozenset[str]:
+    """Name the versions that learned a lesson since it was last set aside."""
+    tries = len(row.set_aside)
+    return frozenset(name for name, before in row.versions if before == tries)
+
+
 def _course(
     row: LessonRow,
     turns: Sequence[Any],
@@ -207,9 +287,7 @@ def _course(
     settings: LearnerSettings,
     unsaid: Collection[str],
 ) -> Course:
-    tries = len(row.set_aside)
-    learned = frozenset(name for name, before in row.versions if before == tries)
-    note = note_id(row.id)
+    learned, note = _learned(row), note_id(row.id)
     heard = [
         Heard(
             _kind(turn, row.id, unsaid),
@@ -248,13 +326,15 @@ def depth(version: str, learned: frozenset[str], parents: Mapping[str, str]) -> 
     return count
 
 
-def _parents(session: Session, rows: Iterable[LessonRow]) -> dict[str, str]:
+def _parents(session: Session, rows: Iterable[Any]) -> dict[str, str]:
     """Read the parents of all versions from the first on that learned one of the lessons."""
-    named = [name for row in rows for name, _ in row.versions]
-    if not named:
-        return {}
-    first = select(RecipeRow.number).where(col(RecipeRow.version).in_(named))
-    number = min(session.exec(first), default=None)
+    named = {name for row in rows for name, _ in row.versions}
+    first = select(func.min(RecipeRow.number))
+    numbers = [
+        session.exec(first.where(col(RecipeRow.version).in_(some))).one()
+        for some in pieces(sorted(named))
+    ]
+    number = min((each for each in numbers if each is not None), default=None)
     if number is None:
         return {}
     made = select(RecipeRow.version, RecipeRow.parent).where(RecipeRow.number >= number)

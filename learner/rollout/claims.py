@@ -6,9 +6,9 @@ lost against an operator's rollback never enters it, and its generation is marke
 one that was interrupted, and finds a place free only because what came first took the one before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from sqlmodel import Session, col, func, or_, select
+from sqlmodel import Session, col, func, or_, select, update
 
 from streams.line import ledger, verbs
 from streams.line.line import Line
@@ -17,6 +17,7 @@ from streams.line.verbs import Audit
 from streams.records import Rollout
 from streams.settings import RolloutSettings
 from streams.store.states import CLOSED, HELD, JUDGED, RELEASED, WITHDRAWN
+from streams.store.store import pieces
 from streams.store.tables import GenerationRow, RolloutRow, TurnRow
 from streams.wire import id_of
 
@@ -184,13 +185,12 @@ def _hold(row: GenerationRow, winner: Rollout | RolloutRow) -> None:
 def _close_withdrawn(session: Session, rollout: Rollout) -> None:
     kept = {recipe.version for recipe in ledger.chain(session, rollout.version)}
     left = [r.version for r in ledger.chain(session, rollout.previous) if r.version not in kept]
-    withdrawn = select(GenerationRow).where(col(GenerationRow.child).in_(left))
-    for generation in session.exec(withdrawn):
-        _close(session, generation.turn_ids)
+    for some in pieces(left):
+        learned_from = select(GenerationRow.turn_ids).where(col(GenerationRow.child).in_(some))
+        _close(session, {id for turn_ids in session.exec(learned_from) for id in turn_ids})
 
 
-def _close(session: Session, turn_ids: Sequence[str]) -> None:
-    for turn in session.exec(select(TurnRow).where(col(TurnRow.id).in_(turn_ids))):
-        if turn.state == JUDGED:
-            turn.state = CLOSED
-            session.add(turn)
+def _close(session: Session, turn_ids: Iterable[str]) -> None:
+    for some in pieces(sorted(turn_ids)):
+        judged = update(TurnRow).where(col(TurnRow.id).in_(some), col(TurnRow.state) == JUDGED)
+        session.execute(judged.values(state=CLOSED))

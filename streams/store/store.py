@@ -8,10 +8,11 @@ writer.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
@@ -34,6 +35,8 @@ BUSY_S = 30.0
 # The write-ahead log is cut back to this after a checkpoint, so one large transaction is not
 # paid for on disk for ever.
 WAL_LIMIT_BYTES = 64 * 2**20
+# Rows that one statement names: PostgreSQL takes 65,535 values, SQLite as others build it 32,766.
+NAMED: Final = 1000
 
 
 class Store:
@@ -137,6 +140,17 @@ def store_url(url: str | URL) -> URL:
     return parsed
 
 
+def pieces(names: Iterable[str], most: int = NAMED) -> Iterator[list[str]]:
+    """Cut names of rows into as many as one statement names.
+
+    >>> list(pieces("abcde", 2))
+    [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    left = iter(names)
+    while some := list(islice(left, most)):
+        yield some
+
+
 _READING: dict[str, dict[str, Any]] = {
     "sqlite": {"begin": "BEGIN DEFERRED"},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
@@ -228,12 +242,16 @@ def _translate(cause: DBAPIError) -> Exception | None:
         if code in _SQLITE_PASSING:
             return StoreUnavailableError(f"the store cannot be used now: {cause.orig}")
         return None
+    if _TOO_MANY_VALUES in str(cause.orig):
+        return None
     passing = isinstance(cause, OperationalError | InterfaceError)
     if passing or (isinstance(cause, DatabaseError) and cause.connection_invalidated):
         return StoreUnavailableError(f"the store cannot be used now: {cause.orig}")
     return None
 
 
+# What psycopg says of a statement that it does not even send: no other try would be better.
+_TOO_MANY_VALUES: Final = "number of parameters must be between"
 # psycopg counts it as a mistake, and all else that may be better at the next try (40001, 40P01,
 # 53…, 55P03, 57P…, 58…) as an OperationalError.
 _READ_ONLY = "25006"

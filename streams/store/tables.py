@@ -98,6 +98,7 @@ class TurnRow(Row, table=True):
         Index("ix_turns_line_state", "line", "state", "reason", "created_ms"),
         Index("ix_turns_age", "line", "state", "sequence", "taken_ms"),
         Index("ix_turns_trial", "line", "version", "taken_ms"),
+        Index("ix_turns_line_sequence", "line", "sequence"),
         _partly("ix_turns_scored", "principal", "line", "created_ms", "id",
                 where="score IS NOT NULL"),
         _partly("ix_turns_bare", "line", "talk_key", "before_key", "state", "sequence",
@@ -250,7 +251,7 @@ class GenerationRow(Row, table=True):
     line: str = Field(index=True)
     number: int = Field(description="counts the line's generations, void ones too")
     parent: str
-    child: str | None = None
+    child: str | None = Field(default=None, index=True)
     key: str
     state: GenerationState = Field(sa_type=AutoString, index=True)
     reason: str = ""

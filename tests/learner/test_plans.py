@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlmodel import select
 
+from agent.console.read.turns import Turns
+from agent.console.read.view import View
+from agent.console.views import conversations
 from learner.batch import window
 from learner.batch.plan import next_plan
 from learner.batch.when.mode import obstacle
@@ -24,7 +29,7 @@ from streams.log.contract import Entry, Partition
 from streams.records import Feedback, Turn, encode
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
-from streams.store.tables import JudgementRow
+from streams.store.tables import JudgementRow, RecipeRow
 from tests.learner.judges.test_later import Slow
 from tests.learner.rollout.stage import Stage
 from tests.learner.turns import said, turn
@@ -149,3 +154,50 @@ def test_every_index_is_taken(store: Store, index: str) -> None:
     with plans(store.engine) as noted:
         step(store)
     assert taken_by(noted, index)
+
+
+def test_no_statement_names_all_versions_after_a_reset(store: Store) -> None:
+    """Any database refuses too many values: how recent a version is, each turn is asked."""
+    told(store)
+    with store.transaction() as session:
+        for n in range(1, 40):
+            session.add(
+                RecipeRow(
+                    version=f"v{n}", parent=f"v{n - 1}", line="other", number=n, record={},
+                    created_ms=n,
+                )
+            )  # fmt: skip
+    with plans(store.engine) as noted, store.transaction() as session:
+        assert window.judged_turns(session, LINE, SETTINGS, "base")
+        window.let_go(session, LINE, SETTINGS, "base")
+        assert window.judged_turns(session, LINE, SETTINGS, "base")
+    assert max(each.count("?") for each in noted.found) < 39
+    assert noted.whole(*FEW) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"after": "5~x"},
+        {"version": "base"},
+        {"version": "base", "after": "5~x"},
+        {"version": "base", "text": "a"},
+    ],
+)
+def test_a_page_of_turns_reads_no_others(store: Store, query: dict[str, str]) -> None:
+    """By the order of the line, or by the version that answered."""
+    told(store)
+    ask: Any = SimpleNamespace(
+        line="main", rows=2, cursor=(5, "x") if "after" in query else None,
+        text=lambda name: query.get(name, ""),
+    )  # fmt: skip
+    with plans(store.engine) as noted, store.reading() as session:
+        assert len(conversations.read(session, ask)["turns"]) == 2
+        assert Turns().read(session, View(("main", "other")))
+    pages = [steps for each, steps in noted.found.items() if "ORDER BY turns.sequence" in each]
+    sorts = [steps for each, steps in noted.found.items() if "ORDER BY turns.sequence +" in each]
+    assert all("ix_turns_line_sequence" in steps[0] for steps in pages if steps not in sorts)
+    assert bool(sorts) == ("version" in query)
+    found_by = "ix_turns_trial (line=? AND version=?)"
+    assert all(found_by in steps[0] for steps in sorts)

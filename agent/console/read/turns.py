@@ -5,6 +5,7 @@ read in full. Texts are cut here and escaped nowhere: the page enters them as te
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -28,14 +29,7 @@ class Turns:
 
     def read(self, session: Session, view: View) -> list[Json]:
         """Read the last turns of these lines."""
-        # The empty text keeps SQLite from the index on the line, which would read and sort every
-        # turn there ever was; by sequence it reads the last ones only.
-        heads = session.execute(
-            select(*(getattr(TurnRow, name) for name in _CHANGING))
-            .where((col(TurnRow.line) + "").in_(view.lines))
-            .order_by(col(TurnRow.sequence).desc())
-            .limit(LIMIT)
-        ).all()
+        heads = _heads(session, view.lines)
         ids = [head.id for head in heads]
         self._read_new(session, heads)
         judged = judgements_of(session, ids)
@@ -62,6 +56,17 @@ class Turns:
         for row in session.exec(select(TurnRow).where(col(TurnRow.id).in_(missing))).all():
             known[row.id] = turn_of(row)
         self._known = known
+
+
+def _heads(session: Session, lines: Collection[str]) -> list[Any]:
+    """Read what may change of the last turns, a line at a time: an index knows each one's order."""
+    newest = col(TurnRow.sequence).desc()
+    columns = [getattr(TurnRow, name) for name in (*_CHANGING, "sequence")]
+    found: list[Any] = []
+    for line in lines:
+        of_line = select(*columns).where(TurnRow.line == line)
+        found += session.execute(of_line.order_by(newest).limit(LIMIT))
+    return sorted(found, key=attrgetter("sequence"), reverse=True)[:LIMIT]
 
 
 def turn_of(row: TurnRow) -> Json:

@@ -22,6 +22,7 @@ from streams.store.tables import JudgementRow, TurnRow
 
 SEARCHED: Final = 3000  # turns whose texts one page looks through: some tenths of a second
 READ_AT_ONCE: Final = 100  # of those that may hold a text; a page is often full with the first
+FEW: Final = 1000  # turns that are sorted at once
 VERDICTS: Final = {"bad": -1, "neither": 0, "good": 1, "any": None, "none": None}
 
 
@@ -30,11 +31,16 @@ def read(session: Session, ask: Ask) -> Json:
     text, verdict = ask.text("text"), ask.text("verdict")
     if verdict and verdict not in VERDICTS:
         raise InvalidError(f"verdict must be one of {', '.join(VERDICTS)}", param="verdict")
-    query = _chosen(ask, verdict)
-    last = _last_searched(session, query) if text else None
+    few = _of_few(session, ask)
+    # Adding nothing keeps SQLite from the order of the line, in which it would read all others.
+    sequence: Any = col(TurnRow.sequence) if few is None else col(TurnRow.sequence) + 0
+    query = _chosen(ask, verdict, sequence)
+    if few is not None:
+        query = query.where(col(TurnRow.version).in_(few))
+    last = _last_searched(session, query) if text and few is None else None
     if last is not None:
         query = query.where(TurnRow.sequence >= last)
-    ordered = query.order_by(col(TurnRow.sequence).desc(), col(TurnRow.id).desc())
+    ordered = query.order_by(sequence.desc(), col(TurnRow.id).desc())
     if text:
         rows = list(islice(_holding(session, ordered, text), ask.rows + 1))
     else:
@@ -65,8 +71,8 @@ VIEW = View(
 )  # fmt: skip
 
 
-def _chosen(ask: Ask, verdict: str) -> Any:
-    """The turns that are asked for, texts aside."""
+def _chosen(ask: Ask, verdict: str, ordered: Any) -> Any:
+    """The turns that are asked for, texts aside. ordered: what puts them in order."""
     query = select(TurnRow).where(TurnRow.line == ask.line, TurnRow.state != FORGOTTEN)
     for name in ("principal", "session"):
         if wanted := ask.text(name):
@@ -83,8 +89,9 @@ def _chosen(ask: Ask, verdict: str) -> Any:
             query = query.where(judged)
     if after := ask.cursor:
         sequence, id = after
-        same = (col(TurnRow.sequence) == sequence) & (col(TurnRow.id) < id)
-        query = query.where((col(TurnRow.sequence) < sequence) | same)
+        # The first says nothing more; by it the index begins here and not at the newest.
+        before = (col(TurnRow.sequence) < sequence) | (col(TurnRow.id) < id)
+        query = query.where(ordered <= sequence, before)
     return query
 
 
@@ -116,6 +123,21 @@ def _said(row: TurnRow) -> Iterator[str]:
     """The words of a turn: what was asked, answered and said next, with the calls of tools."""
     messages = [*row.record.get("messages", []), row.record.get("reply", {})]
     return map(text_of, [*messages, *(row.next_state or [])])
+
+
+def _of_few(session: Session, ask: Ask) -> set[str] | None:
+    """Name the versions that are asked for, where few turns are theirs; None: it may be many.
+
+    The newest of few may be far back in the order of the line, so they are found by the version
+    that answered, and sorted.
+    """
+    version = ask.text("version")
+    if not version:
+        return None
+    named = col(TurnRow.version).startswith(version, autoescape=True)
+    theirs = select(TurnRow.version).where(TurnRow.line == ask.line, named).limit(FEW + 1)
+    versions = session.exec(theirs).all()
+    return set(versions) if len(versions) <= FEW else None
 
 
 def _last_searched(session: Session, query: Any) -> int | None:

@@ -215,7 +215,8 @@ class Observer:
         query = (
             select(*columns)  # type: ignore[call-overload]
             .where(*self._ours(since_ms))
-            .order_by(col(TurnRow.sequence))
+            # Adding nothing keeps SQLite from their order, in which it would read all of the line.
+            .order_by(col(TurnRow.sequence) + 0)
         )
         rows: Sequence[Any] = session.exec(query).all()
         return rows

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlmodel import select
 
 from learner.batch.plan import HELD_OUT
@@ -21,7 +21,7 @@ from learner.verdicts import Rules
 from streams.log.contract import Entry, Partition, Topic
 from streams.records import Deletion, Feedback, Forgotten, Record, Turn, encode, record_id
 from streams.settings import StreamsSettings
-from streams.store.lesson_tables import LessonRow
+from streams.store.lesson_tables import LessonRow, NoteRow
 from streams.store.states import GenerationState
 from streams.store.store import Store, open_store
 from streams.store.tables import (
@@ -484,3 +484,53 @@ def test_what_older_builds_quoted_in_others_reasons_goes(store: Store) -> None:
     assert lesson_of(store, "bob").reason == (
         "more people wish the opposite of this line: that is learned"
     )
+
+
+def wishing(principal: str, number: int) -> list[LessonRow | NoteRow]:
+    """Return many lessons of somebody, each with its note."""
+    rows: list[LessonRow | NoteRow] = []
+    for n in range(number):
+        id = f"{number:012x}{n:012x}"
+        rows += [
+            LessonRow(
+                id=id, line="main", principal=principal, turn_id="t", instruction="Be brief.",
+                wished=[["length", "shorter"]], changed=False, created_ms=n,
+            ),
+            NoteRow(
+                id=f"note_{id}", line="main", principal=principal, lesson=id, text="Be brief.",
+                state="active", created_ms=n,
+            ),
+        ]  # fmt: skip
+    return rows
+
+
+def test_forgetting_takes_no_statement_a_wish(tmp_path: Path) -> None:
+    """But to tell that its note is gone: as many for sixty as for three, and nothing is left."""
+    store, asked = open_store(StreamsSettings(home=tmp_path)), []
+    event.listen(store.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    counted = []
+    for who, number in (("ann", 3), ("bob", 60)):
+        with store.transaction() as session:
+            session.add_all(wishing(who, number))
+        asked.clear()
+        with store.transaction() as session:
+            forget.apply(session, forgotten(who, id=f"f-{who}"), "main")
+        counted.append(sum("INTO outbox" not in each for each in asked))
+    assert counted[0] == counted[1]
+    with store.reading() as session:
+        assert {row.instruction for row in session.exec(select(LessonRow))} == {""}
+        assert {(row.text, row.state) for row in session.exec(select(NoteRow))} == {("", "removed")}
+    store.close()
+
+
+def test_lessons_are_looked_at_again_when_a_word_of_their_person_is_gone(store: Store) -> None:
+    """Praise that is deleted speaks for no lesson any more."""
+    ann = talk("ann", 1, "Go on")[0]
+    read(store, [ann])
+    with store.transaction() as session:
+        lesson, _ = wishing("ann", 1)
+        lesson.versions = [["v", 0]]
+        session.add(lesson)
+    read(store, [deletion(ann)], from_offset=100)
+    with store.reading() as session:
+        assert is_due(session, "main")

@@ -1,20 +1,24 @@
 """What has become of lessons is worked out of all that their people have said, however long ago."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from sqlmodel import select, update
+from sqlmodel import Session, select, update
 
 from learner.form.directions import directions_of
-from learner.lessons.review import HELD_AGAINST, LOOKED_AT, review
+from learner.lessons.lessons import PIECE, Lessons
+from learner.lessons.review import HELD_AGAINST, LOOKED_AT, review, served_anew
 from learner.link.rows import row_of
 from learner.settings import LearnerSettings
-from streams.settings import StreamsSettings
+from streams.line import line as lines
+from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.lesson_tables import LessonRow
 from streams.store.store import Store, open_store
-from streams.store.tables import TurnRow
+from streams.store.tables import RecipeRow, TurnRow
 from tests.learner.turns import said, turn
 
 SHORT, LONG = "Shorter, please.", "Answer in more detail."
@@ -188,3 +192,115 @@ def test_a_reason_that_holds_no_more_is_not_kept(line: Line) -> None:
     line.wishes("bob's now", "bob", SHORT)
     found = line.look()
     assert (found["ann's"].state, found["ann's"].reason) == ("set aside", "")
+
+
+def learned(line: Line, lesson: str, *versions: str) -> None:
+    """Let versions have learned a lesson."""
+    with line.store.transaction() as session:
+        row = session.get_one(LessonRow, lesson)
+        row.versions = [[name, 0] for name in versions]
+
+
+def made(line: Line, *versions: str) -> None:
+    """Let each of some versions be made from the one before, the first from the base."""
+    with line.store.transaction() as session:
+        for number, (parent, name) in enumerate(pairwise(("base", *versions)), start=1):
+            session.add(
+                RecipeRow(
+                    version=name, parent=parent, line="main", number=number, record={}, created_ms=0
+                )
+            )  # fmt: skip
+
+
+def seen(line: Line, serving: str, lessons: Lessons | None = None) -> int:
+    """Let the learner look while a version serves; return how many transactions that takes."""
+    begun = []
+
+    @contextmanager
+    def writing() -> Iterator[Session]:
+        with line.store.transaction() as session:
+            begun.append(1)
+            yield session
+
+    lessons = lessons or Lessons(LearnerSettings(), RolloutSettings())
+    served = lines.Line("main", tuple(dict.fromkeys(("base", serving))))
+    lessons.review(line.store, writing, served, now_ms=line.now_ms, pause=lambda: None)
+    return len(begun)
+
+
+def marked(line: Line) -> set[str]:
+    """Return the lessons that were not written since they were marked."""
+    with line.store.reading() as session:
+        rows = session.exec(select(LessonRow).where(LessonRow.num_reopened == 99)).all()
+        return {row.id for row in rows}
+
+
+def mark(line: Line) -> None:
+    with line.store.transaction() as session:
+        session.execute(update(LessonRow).values(num_reopened=99))
+
+
+def test_a_word_reads_no_lesson_of_whoever_says_no_more(line: Line) -> None:
+    """Its person's lessons that versions learned are looked at, however old, and nobody else's."""
+    made(line, "a", "b")
+    lessons = Lessons(LearnerSettings(), RolloutSettings())
+    for id, who in (("ann's", "ann"), ("ann's too", "ann"), ("bob's", "bob")):
+        line.wishes(id, who)
+        learned(line, id, "a")
+    seen(line, "a", lessons)
+    mark(line)
+    line.pleased("ann")
+    with line.store.transaction() as session:
+        session.get_one(LessonRow, "ann's").changed = False  # too many came since
+    assert seen(line, "a", lessons) == 1
+    assert marked(line) == {"bob's"}
+    assert seen(line, "a", lessons) == 0
+
+
+def test_a_version_concerns_the_lessons_that_it_learned_otherwise(line: Line) -> None:
+    """Those alone are looked at, some at a time."""
+    made(line, "a", "b")
+    lessons = Lessons(LearnerSettings(), RolloutSettings())
+    for number in range(PIECE + 1):
+        line.wishes(f"l{number}", f"person {number}")
+        learned(line, f"l{number}", "a", "b")
+    line.wishes("older")
+    learned(line, "older", "a")
+    assert seen(line, "a", lessons) == 2
+    mark(line)
+    assert seen(line, "a", lessons) == 0
+    assert len(marked(line)) == PIECE + 2
+    with line.store.reading() as session:
+        assert len(served_anew(session, "main", "b")) == PIECE + 1
+    assert seen(line, "b", lessons) == 2
+    assert marked(line) == {"older"}
+    with line.store.reading() as session:
+        assert {row.evidence["versions"] for row in session.exec(select(LessonRow))} == {1, 2}
+
+
+def test_a_learner_that_begins_looks_at_all_that_was_learned(line: Line) -> None:
+    """Settings are others since: nobody need say a word for a lesson to wait no more."""
+    made(line, "a")
+    line.wishes("l")
+    learned(line, "l", "a")
+    impatient = LearnerSettings(lesson_patience=1)
+    waits = []
+    for settings in (impatient, LearnerSettings(), impatient):
+        seen(line, "a", Lessons(settings, RolloutSettings()))
+        with line.store.reading() as session:
+            waits.append(session.get_one(LessonRow, "l").waits)
+    assert waits == [True, False, True]
+
+
+def test_what_was_learned_is_counted_anew_when_a_wish_of_its_kind_is_gone(line: Line) -> None:
+    """Also where nobody's lesson changed by it: at the next look, whoever's word it is for."""
+    made(line, "a")
+    for name, words in (("ann", SHORT), ("bob", SHORT), ("cid", LONG), ("eve", "Use German.")):
+        line.wishes(name, name, words)
+    learned(line, "ann", "a")
+    seen(line, "a")
+    with line.store.transaction() as session:
+        session.delete(session.get_one(LessonRow, "bob"))
+    line.pleased("eve")
+    found = line.look()
+    assert {found[name].reason for name in ("ann", "cid")} == {AS_MANY}

@@ -1,20 +1,22 @@
 """What the log decided is projected into rows: who won, who was beaten."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from learner.rollout import claims
 from streams.errors import VerbRefusedError
-from streams.line import verbs
+from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.policy import LEARNER
 from streams.line.verbs import Audit
 from streams.records import Rollout
 from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.store import Store, open_store
-from streams.store.tables import GenerationRow, RolloutRow
+from streams.store.tables import GenerationRow, RolloutRow, TurnRow
+from tests.plans import plans
 
 LINE = Line("main", ("base",))
 OPERATOR = Audit("ann", "because", 5, "r")
@@ -197,3 +199,31 @@ def test_a_generation_that_came_second_is_held(store: Store) -> None:
     with store.reading() as session:
         reason = session.get_one(GenerationRow, "g").reason
     assert reason == "promote by ann came first: because"
+
+
+def test_what_is_taken_back_is_found_by_its_version_and_read_no_further(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the turns that a version taken back learned from are closed, by their ids alone."""
+    with store.transaction() as session:
+        session.get_one(GenerationRow, "g").turn_ids = ["a"]
+        for id in "ab":
+            session.add(
+                TurnRow(
+                    id=id, line="main", version="base", principal="ann", session="s", key="k",
+                    prefix_key="", state="judged", sequence=1, record={}, created_ms=1, taken_ms=1,
+                )
+            )  # fmt: skip
+    chains: dict[str, list[Any]] = {"child": [SimpleNamespace(version="child")]}
+    monkeypatch.setattr(ledger, "chain", lambda _, version: chains.get(version, []))
+    line = LINE.take(entered(LINE))
+    back = verbs.rollback(line, OPERATOR)
+    with store.transaction() as session:
+        assert claims.project(session, entered(LINE))
+    with plans(store.engine) as noted, store.transaction() as session:
+        assert claims.project(session, back)
+    with store.reading() as session:
+        states = {id: session.get_one(TurnRow, id).state for id in "ab"}
+    assert states == {"a": "closed", "b": "judged"}
+    assert any("ix_generations_child" in step for steps in noted.found.values() for step in steps)
+    assert not any("generations.fitness" in each and "child IN" in each for each in noted.found)

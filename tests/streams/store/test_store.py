@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, insert, text
-from sqlalchemy.exc import IntegrityError, InternalError
+from sqlalchemy.exc import IntegrityError, InternalError, OperationalError
 from sqlmodel import AutoString, col, select
 
 from streams.errors import StoreUnavailableError
@@ -291,3 +291,12 @@ def test_what_a_server_cannot_do_now_means_retry(store: Store) -> None:
         told = text(f"DO $$ BEGIN RAISE 'not now' USING ERRCODE = '{state}'; END $$")
         with pytest.raises(StoreUnavailableError, match="not now"), store.transaction() as session:
             session.connection().execute(told)
+
+
+@pytest.mark.parametrize("database", POSTGRES, indirect=True)
+def test_a_statement_of_too_many_values_is_a_mistake(store: Store) -> None:
+    """No other try would be better, and the server is not away."""
+    names = [str(n) for n in range(66_000)]
+    sought = select(ArtefactRow.digest).where(col(ArtefactRow.digest).in_(names))
+    with pytest.raises(OperationalError, match="parameters"), store.reading() as session:
+        session.exec(sought).all()
