@@ -40,6 +40,8 @@ FIRM: Final = TELLING | {"mocks it", *OWN_WORDING}
 _TRAILS: Final = re.compile(r"(?:…|\.{3,})\s*\Z")
 # What a bare shape may stand behind: "Thanks, as a list". Behind an order it belongs to that.
 _REACTIONS: Final = frozenset({"praise", "thanks", "complaint", "wish", "deny", "empty"})
+# What a question speaks of that may be answered by an order: "How long should it be?"
+_HOW: Final = frozenset({*SHAPES, "brief", "short", "long", "theirs"})
 # What may be against the praise before it.
 UNCLEAR: Final = frozenset({"other", "order", "deny", "aside", "doubt"})
 
@@ -97,6 +99,7 @@ def _complains(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         if _is_told_elsewhere(reading, found, place):
             continue
         answers = reading.asks == "question" and not told.part.has("you")
+        answers = answers and not _orders_how(reading, found)
         # "stop, don't delete them" is a no to the offer
         if answers or (reading.asks == "offer" and told.rule == "corrects it"):
             return Heard(0, "nothing", "an answer to the agent's question")
@@ -192,9 +195,25 @@ def _wishes(reading: Reading, found: tuple[Told, ...]) -> Heard | None:
         return Heard(0, "nothing", "a wish for what comes next")
     if _belongs_to_the_next(found, place):
         return None
-    if reading.asks != "nothing":
+    if reading.asks != "nothing" and not _orders_how(reading, found):
         return Heard(0, "nothing", "an answer to the agent's question")
     return _unhappy(reading, found[place], wish=found[place], confidence=0.8)
+
+
+def _orders_how(reading: Reading, found: tuple[Told, ...]) -> bool:
+    """Tell whether a message orders how to answer, which the agent's question did not ask for.
+
+    "Too long. Answer in one short sentence only." behind "What is your favourite snack?". An
+    answer names the thing ("in German"), and bids nobody to answer.
+    """
+    orders = any(
+        told.kind == "wish" and told.part.has("do") and told.part.has("reply", "brief")
+        for told in found
+    )
+    if not orders or any(told.kind in ("praise", "thanks") for told in found):
+        return False  # beside praise it is for what comes next
+    asked = language_of(reading).words(tokens(reading.question))
+    return not any(word.classes & _HOW or {"do", "reply"} <= word.classes for word in asked)
 
 
 def _belongs_to_the_next(found: tuple[Told, ...], place: int) -> bool:

@@ -90,6 +90,19 @@ _COURTESY: Final = re.compile(
     r"más|opin\w+|parece|altro|mais|acha)\b|还|其他|意见|看法|ほか|他に|感想",
     re.IGNORECASE,
 )
+# "Would you like to know more about Paris?": an ending as others are.
+_MORE: Final = re.compile(
+    r"\b(?:would you like|do you want|want|would you be interested|are you interested)"
+    r"(?: to| in)? (?:know|hear|learn|read|knowing|hearing|learning|reading) (?:more|about|how)\b|"
+    r"\b(?:möchtest du|möchten sie|willst du|wollen sie) (?:\w+ )?mehr\b.*"
+    r"\b(?:wissen|erfahren|hören)|"
+    r"\b(?:veux-tu|voulez-vous|souhaitez-vous|aimerais-tu|aimeriez-vous) en savoir plus\b|"
+    r"\b(?:quieres|quiere|te gustaría|le gustaría) saber más\b|"
+    r"\b(?:vuoi|vuole|ti piacerebbe|le piacerebbe) (?:saperne|sapere) di più\b|"
+    r"\b(?:quer|queres|gostaria de|você quer) saber mais\b|"
+    r"想(?:了解|知道)更多|(?:もっと|さらに|詳しく)(?:知り|聞き)たい",
+    re.IGNORECASE,
+)
 # A choice that is left to the user, though something polite stands behind the question.
 _PREFERENCE: Final = re.compile(
     r"\b(?:which|what|prefer\w*|would you like|do you want|rather)\b.*\byou\b|\byou\b.*\bprefer|"
@@ -155,15 +168,15 @@ def asks(reply: str, said: str = "") -> Asks:
     >>> asks("Done. Shall I book it?"), asks("Rome. Which month?"), asks("Rome.")
     ('offer', 'question', 'nothing')
     """
+    sentences = _last_sentences(reply)
     end = reply.strip()[-END_CHARS:]
-    sentences = [s for s in _SENTENCE_END.split(end) if s.strip()][-3:]
     if not sentences:
         return "nothing"
     if said.strip() in _THUMBS and all(sign in end for sign in _THUMBS):
         return "question"
     if any(map(_wants, sentences[-2:])) or _leaves_a_choice(sentences):
         return "question"
-    while sentences and _CLOSER.search(sentences[-1]):
+    while sentences and (_CLOSER.search(sentences[-1]) or _asks_on(sentences[-1])):
         sentences.pop()
     if not sentences:
         return "nothing"
@@ -175,8 +188,29 @@ def asks(reply: str, said: str = "") -> Asks:
     return "question" if _ORDER.match(last) or _CHOICE.match(last) else "nothing"
 
 
+def ending(reply: str) -> str:
+    """Return the sentence of a reply in which its question stands, with what stands behind it.
+
+    >>> ending("Rome is old. It has seven hills. Which month? Let me know.")
+    'Which month? Let me know.'
+    """
+    sentences = _last_sentences(reply)
+    asked = (n for n in range(len(sentences)) if _QUESTION.search(sentences[n]))
+    return " ".join(sentences[next(asked, -1) :])
+
+
+def _last_sentences(reply: str) -> list[str]:
+    end = reply.strip()[-END_CHARS:]
+    return [s for s in _SENTENCE_END.split(end) if s.strip()][-3:]
+
+
 def _wants(sentence: str) -> bool:
     return _WANTED.search(sentence) is not None and _COURTESY.search(sentence) is None
+
+
+def _asks_on(sentence: str) -> bool:
+    """Tell whether a question only asks whether to go on, with nothing to choose from."""
+    return _MORE.search(sentence) is not None and _EITHER.search(sentence) is None
 
 
 def _leaves_a_choice(sentences: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Final
 
 from learner.judges.reading import origin
-from learner.judges.reading.asking import Asks, asks, invites
+from learner.judges.reading.asking import Asks, asks, ending, invites
 from learner.judges.reading.quoting import without_reply
 from learner.judges.reading.text import Clause, clauses, is_cjk, tokens, without_quotes
 from learner.judges.reading.wrapping import unwrapped
@@ -37,6 +37,11 @@ class Reading:
     reply: str
     _asked_about: frozenset[str]
     _replied_about: frozenset[str]
+
+    @property
+    def question(self) -> str:
+        """The reply's last sentence, in which it asks what it asks."""
+        return ending(self.reply)
 
     def shared(self, token: str) -> bool:
         """Tell whether a word stands in the question or in the reply."""

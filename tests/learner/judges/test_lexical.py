@@ -146,3 +146,34 @@ def test_a_bare_complaint_becomes_a_wish() -> None:
     given = verdict(user("too long!"))
     assert given is not None
     assert given.hint == "Answer in one short sentence only."
+
+
+LONG = "Paris is the capital of France, and many people visit it. "
+
+
+@pytest.mark.parametrize(
+    ("ending", "words", "score"),
+    [
+        ("Would you like to know more about Paris?", "Too long. Be brief.", -1),
+        ("Would you like to know more about Paris?", "That's wrong.", -1),
+        ("Would you like to know more about Paris?", "Answer in German, please.", -1),
+        ("Would you like to know more about Paris?", "Yes, please.", 0),
+        ("Would you like to know more, or shall we stop?", "Stop, that's too long.", 0),
+        ("Möchtest du mehr über Paris erfahren?", "Zu lang, bitte kürzer.", -1),
+        ("Voulez-vous en savoir plus ?", "C'est trop long.", -1),
+        ("What is your favourite snack?", "Too long. Answer in one short sentence only.", -1),
+        ("What is your favourite snack?", "Answer in German, please.", -1),
+        ("How about a walk?", "Too long. Be brief.", -1),
+        ("How about a walk?", "Too long.", 0),
+        ("How long should it be?", "Be brief.", 0),
+        ("How would you like my answer?", "Answer in one sentence.", 0),
+        ("Which language do you prefer?", "Answer in German, please.", 0),
+        ("Is it right that whales are fish?", "That's wrong.", 0),
+    ],
+)
+def test_a_reply_that_ends_with_a_question_is_not_deaf(ending: str, words: str, score: int) -> None:
+    """Whether to go on answers nobody's complaint, nor does an order how to answer any question."""
+    asked = turn(said("Tell me about Paris."), LONG + ending)
+    given = LexicalJudge().judge(asked, Link(asked.id, "reply", (user(words),), 2_000))
+    assert given is not None
+    assert given.score == score
