@@ -158,7 +158,7 @@ async def test_an_open_page_uses_up_no_requests(chat_page: Page, agent: FakeAgen
     await reload(chat_page)
     for _ in range(12):
         await chat_page.clock.run_for(5000)
-        await asyncio.sleep(0.05)  # an answer takes its time, of which the page's clock knows nothing
+        await asyncio.sleep(0.05)  # an answer takes time that the page does not see
     agent.scripts += [Script(["one"]), Script(["two"])]
     await said(chat_page, "Go", "one")
     await said(chat_page, "On", "two")
