@@ -176,7 +176,8 @@ def _first_turns(
         query = select(TurnRow.sequence, TurnRow.taken_ms, TurnRow.id).where(
             TurnRow.line == line, TurnRow.state == state, TurnRow.taken_ms <= newest_ms
         )
-        found += session.exec(query.order_by(col(TurnRow.sequence)).limit(most))
+        order = col(TurnRow.sequence), col(TurnRow.taken_ms)
+        found += session.exec(query.order_by(*order).limit(most))
     return sorted(found)[:most]
 
 

@@ -21,6 +21,7 @@ SMALL = {
     "learner.gate_prompts": "2",
     "learner.gate_tokens": "8",
     "learner.gate_aboutness_nats": "3",  # of two replies of eight tokens
+    "learner.spare_refusals": "0",  # of what is left alone the longest to read
     "agent.default_max_tokens": "24",
 }
 
