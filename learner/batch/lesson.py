@@ -3,7 +3,10 @@
 Knows nothing of members or scores.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 from learner.population.members import Passage
 
@@ -27,6 +30,15 @@ class Lesson:
     held: tuple[float, ...] = ()  # weights of the target's tokens that lead and are to stay so
     # of the reply's tokens, from the hinted teacher; empty: none
     advantages: tuple[float, ...] = ()
+
+    def taught(self, target: Sequence[int], teacher: Sequence[float], certainty: float) -> Self:
+        """Return it with a rewrite, whose tokens are to be as likely as the teacher finds them.
+
+        teacher: log-probabilities; certainty: the probability that they are to come to at least
+        """
+        least = math.log(certainty) if certainty else -math.inf
+        sure = tuple(max(each, least) for each in teacher)
+        return replace(self, target=tuple(target), teacher=sure)
 
     @property
     def passage(self) -> Passage:

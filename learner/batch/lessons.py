@@ -11,7 +11,6 @@ Reads rows, writes nothing: new rewrites are returned, to be committed with the 
 """
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -65,7 +64,9 @@ def prepare(
         missing = {id: hint for id, hint in hinted.items() if id not in kept}
         made = _rewrites({id: lessons[id] for id in missing}, turns, missing, teacher)
         lessons |= {
-            id: _taught(lessons[id], target, teacher.settings.certainty)
+            id: lessons[id].taught(
+                target["token_ids"], target["logprobs"], teacher.settings.certainty
+            )
             for id, target in (kept | made).items()
         }
     teaching = [each for each in lessons.values() if each.score or each.target or each.advantages]
@@ -126,13 +127,6 @@ def _serves(kept: Target, hint: str, settings: LearnerSettings) -> bool:
     if kept["hint"] != hint or "logprobs" not in kept:
         return False
     return bool(kept.get("proved")) or not settings.proved_lessons
-
-
-def _taught(lesson: Lesson, target: Target, certainty: float) -> Lesson:
-    """Return a lesson with its rewrite, whose tokens are to become certain or the teacher's."""
-    least = math.log(certainty) if certainty else -math.inf
-    sure = tuple(max(each, least) for each in target["logprobs"])
-    return replace(lesson, target=tuple(target["token_ids"]), teacher=sure)
 
 
 def _asked(turn: Turn, hint: str, place: Placement, teacher: Teacher) -> Tokens:

@@ -11,6 +11,7 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from agent.constrain.contract import Compiler
+from agent.constrain.open import open_compiler
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
@@ -19,12 +20,21 @@ from agent.tools.served import Toolbox
 from agent.turn.proof.prover import Prover
 from streams.log.contract import Log
 from streams.log.sqlite import SqliteLog
+from streams.model.open import BaseModel
 from streams.records import Feedback, Record, Turn, decode
 from streams.settings import DIRECT, RolloutSettings
 from tests.agent.fakes import FakeBase, FakeResidents, FakeSpool
 from tests.agent.scripted import HELLO, Script, ScriptedEngine
 
 ClientOf = TestClient[web.Request, web.Application]
+
+
+@pytest.fixture(scope="package")
+def compiler(tiny_base: BaseModel) -> Compiler:
+    """What compiles for the tiny model."""
+    made = open_compiler(tiny_base)
+    assert made is not None
+    return made
 
 
 @dataclass

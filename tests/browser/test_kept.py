@@ -116,15 +116,21 @@ async def test_a_verdict_that_is_answered_late_keeps_no_empty_chat(
     await expect(chat_page.locator(".conversation .open")).to_have_text(["And?"])
 
 
-async def test_two_tabs_share_a_conversation(chat_page: Page, agent: FakeAgent) -> None:
-    """What one tab says shows in the other; said in both at once, none is lost."""
-    agent.scripts += [Script(["one"]), Script(["two"])]
-    await said(chat_page, "Go", "one")
+async def another_tab(chat_page: Page) -> Page:
+    """Open what was begun with "Go" in a second tab."""
     other = await chat_page.context.new_page()
     await other.goto(chat_page.url)
     await ready(other)
     await other.get_by_role("button", name="Go", exact=True).click()
     await expect(other.locator(".assistant .text")).to_have_text("one")
+    return other
+
+
+async def test_two_tabs_share_a_conversation(chat_page: Page, agent: FakeAgent) -> None:
+    """What one tab says shows in the other; said in both at once, none is lost."""
+    agent.scripts += [Script(["one"]), Script(["two"])]
+    await said(chat_page, "Go", "one")
+    other = await another_tab(chat_page)
     await said(other, "From the other", "two")
     await expect(chat_page.locator(".conversation")).to_have_count(1)
     await expect(chat_page.locator(".assistant .text")).to_have_text(["one", "two"])
@@ -151,11 +157,7 @@ async def test_what_a_chat_teaches_is_chosen_once_for_all_tabs(
     """Switched off it stays so when opened again; another chat is taught by as it was."""
     agent.scripts += [Script(["one"]), Script(["two"]), Script(["three"]), Script(["four"])]
     await said(chat_page, "Go", "one")
-    other = await chat_page.context.new_page()
-    await other.goto(chat_page.url)
-    await ready(other)
-    await other.get_by_role("button", name="Go", exact=True).click()
-    await expect(other.locator(".assistant .text")).to_have_text("one")
+    other = await another_tab(chat_page)
     await chat_page.keyboard.press("Alt+o")
     await chat_page.get_by_label("Learn from this chat").uncheck()
     await chat_page.get_by_role("button", name="Done").click()

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agent.constrain.contract import Compiler, Matcher
-from agent.constrain.open import open_compiler
 from agent.constrain.source import Source, json_of, literal, rules
 from agent.engine.contract import Engine, Request
 from agent.engine.sampler import Choice, Sampler, choose
@@ -27,13 +26,6 @@ from tests.agent.constrain.test_guidance import CITY
 from tests.agent.engine.test_engine import PROMPTS, open_engine, read, sampling
 
 JSON = rules(start=json_of(CITY, printed=True))
-
-
-@pytest.fixture(scope="module")
-def compiler(tiny_base: BaseModel) -> Compiler:
-    made = open_compiler(tiny_base)
-    assert made is not None
-    return made
 
 
 @pytest.fixture

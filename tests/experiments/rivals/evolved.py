@@ -1,13 +1,11 @@
 """Rivals without gradients: the learner's own generations, of three kinds of noise."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from kernels.model.forward import Decoder
-from learner.batch.lesson import Lesson
 from learner.batch.plan import generation_key
 from learner.safety.anchors import Anchors
 from learner.serving import Serving
@@ -22,15 +20,6 @@ _BEFORE: Final[dict[str, object]] = {
     "accepted_alone": False, "certainty": 0.0, "spare_copies": 0.0, "spare_refusals": 0.0,
     "kl_budget": 0.05, "step": 6.0,
 }  # fmt: skip
-# Learns from accepted rewrites alone, as a LoRA does, each token until it is certain and not until
-# the version is as sure as the teacher: a rewrite that was drawn and accepted is better than what
-# the teacher says as a rule. Few lessons agree, and they move far, so step and budget are longer.
-_SELECTED: Final[dict[str, object]] = {
-    "accepted_alone": True,
-    "certainty": 1.0,
-    "kl_budget": 0.15,
-    "step": 24.0,
-}
 # Isotropic noise as it was before others: whole steps, nothing that holds a version at the base.
 # Screened noise as it was by default.
 _OWN: Final[dict[str, dict[str, object]]] = {
@@ -38,9 +27,11 @@ _OWN: Final[dict[str, dict[str, object]]] = {
     "screened": {"noise": "screened", "pairs": 64},
     "directed": {},
     "leading": {"margin": 2.0},
-    "selected": _SELECTED,
 }
-OWN: Final = {name: LearnerSettings.model_validate(_BEFORE | own) for name, own in _OWN.items()}
+OWN: Final = {
+    "selected": LearnerSettings(),  # the default: accepted rewrites alone, and to certainty
+    **{name: LearnerSettings.model_validate(_BEFORE | own) for name, own in _OWN.items()},
+}
 
 
 class Evolved:
@@ -77,7 +68,10 @@ class Evolved:
     def learn(self, said: Sequence[Said]) -> None:
         """Run one generation on the newest lessons."""
         self._number += 1
-        some = [self._sure(lesson) for lesson in self._lessons.take(said)]
+        certainty = self._settings.certainty
+        some = [
+            each.taught(each.target, each.teacher, certainty) for each in self._lessons.take(said)
+        ]
         if self._settings.accepted_alone:
             some = [lesson for lesson in some if lesson.target] or some
         if not some:
@@ -96,9 +90,3 @@ class Evolved:
             self._chain.append(outcome.child.recipe)
             self._serving.follow(self._chain[-1].version, self._chain)
         self.seconds += time.process_time() - began_s
-
-    def _sure(self, lesson: Lesson) -> Lesson:
-        """Let a rewrite be taught as far as the settings say (learner.batch.lessons)."""
-        certainty = self._settings.certainty
-        least = math.log(certainty) if certainty else -math.inf
-        return replace(lesson, teacher=tuple(max(each, least) for each in lesson.teacher))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.constrain.contract import Compiler, Grammar
-from agent.constrain.open import open_compiler, read_vocabulary
+from agent.constrain.open import read_vocabulary
 from agent.constrain.source import Source
 from agent.errors import InvalidError, UnavailableError
 from agent.tools.hermes import HERMES
@@ -42,13 +42,6 @@ class Scripted(Prover):
         if isinstance(self.said, Exception):
             raise self.said
         return self.said
-
-
-@pytest.fixture(scope="module")
-def compiler(tiny_base: BaseModel) -> Compiler:
-    made = open_compiler(tiny_base)
-    assert made is not None
-    return made
 
 
 @pytest.fixture
