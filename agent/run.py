@@ -20,6 +20,7 @@ from aiohttp import web
 from agent.console import build_console
 from agent.constrain.open import open_compiler, read_vocabulary
 from agent.engine.engine import BatchingEngine
+from agent.engine.passes import warm
 from agent.errors import BindError, EngineStoppedError
 from agent.http.runner import Runner
 from agent.insight import Insight
@@ -81,6 +82,7 @@ def run(
     """
     base = load_base(model)
     backend = open_backend(model.backend, base.decoder.device)
+    warm(base.decoder)  # before it says that it is ready
     tracer = open_tracer(otel, service="quickset-agent")
     sys.setswitchinterval(SWITCH_S)
     try:

@@ -25,7 +25,7 @@ from agent.engine.contract import (
     SupportsHold,
     deliver,
 )
-from agent.engine.passes import read_next, warm
+from agent.engine.passes import read_next
 from agent.engine.running import Running
 from agent.engine.sampler import Choice, choose_each
 from agent.engine.scheduler import Scheduler
@@ -110,7 +110,6 @@ class BatchingEngine:
         torch.set_num_threads(self._threads)
         try:
             with torch.inference_mode():
-                warm(self._scheduler.cache, self._base.decoder)
                 while self._wait_for_work():
                     self._step()
         except Exception as fault:  # the thread ends: readers are told, the log has the trace

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+import torch
 from torch import Tensor
 
 from agent.engine.running import Running
@@ -32,12 +33,16 @@ Beginning = tuple[Variant, str, tuple[int, ...]]
 _LOG: Final = logging.getLogger(__name__)
 
 
-def warm(cache: KvCache, decoder: Decoder) -> None:
-    """Make a token of nothing, so that no reply waits for loops to be compiled."""
-    slot = cache.open()
-    logits = next_logits_of(cache, [Piece(decoder, slot, [0])])
+@torch.inference_mode()
+def warm(decoder: Decoder) -> None:
+    """Make a token of nothing, so that no reply waits for loops to be compiled.
+
+    That takes half a minute the first time, and holds up every thread of Python: it comes before
+    anything is served.
+    """
+    cache = KvCache(decoder, capacity=1, tokens=1)
+    logits = next_logits_of(cache, [Piece(decoder, cache.open(), [0])])
     choose([Sampler(Sampling(temperature=1, top_p=0.9, max_tokens=1, seed=0))], logits)
-    cache.close(slot)
 
 
 def beginning(reply: Running, piece_tokens: int) -> Beginning | None:

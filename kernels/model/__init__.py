@@ -1,4 +1,4 @@
 """The transformer that backends and versions serve: forward pass, past, decoding, stored layers.
 
-For others: blocks, decode, forward, kv, layers, model, packed, read.
+For others: blank, blocks, decode, forward, kv, layers, model, packed, read.
 """

@@ -33,11 +33,11 @@ from kernels.model.packed import PackedLayer
 
 Array = npt.NDArray[Any]
 
-_MODULES: Final = (
+MODULES: Final = (
     "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
     "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
 )  # fmt: skip
-_NORMS: Final = ("input_layernorm", "post_attention_layernorm")
+NORMS: Final = ("input_layernorm", "post_attention_layernorm")
 
 # The threads of a step wait for each other, so two steps must not share out the same threads.
 _ONE_AT_A_TIME: Final = threading.Lock()
@@ -59,7 +59,7 @@ class Step:
         names = [
             f"model.layers.{block}.{norm}.weight"
             for block in range(sizes.num_layers)
-            for norm in _NORMS
+            for norm in NORMS
         ]
         self.norms = np.stack([model.vectors[name].numpy() for name in (*names, NORM)])
 
@@ -128,7 +128,7 @@ def step_logits(steps: Sequence[Step], counts: Sequence[int], read: Rows) -> Ten
 def step_of(model: Model) -> Step | None:
     """Return the plan of a model; None where the walk is not written for it."""
     blocks = range(model.sizes.num_layers)
-    names = [f"model.layers.{block}.{module}.weight" for block in blocks for module in _MODULES]
+    names = [f"model.layers.{block}.{module}.weight" for block in blocks for module in MODULES]
     layers = [_strips(model.layer(name)) for name in (*names, HEAD)]
     vectors = 2 * len(blocks) + 1  # a model with biases or norms of heads has more
     if not is_for_processor(model.device, model.dtype) or len(model.vectors) != vectors:
