@@ -9,7 +9,7 @@ from deploy.up.model import convert, require_model
 
 @with_settings("model")
 def prepare(in_force: InForce) -> None:
-    """Convert the bundled model into the cache; the first `up` does it otherwise."""
+    """Convert the bundled model into the cache, and compile; the first `up` does it otherwise."""
     model = in_force.settings.model
     require_model(model)
     if model.path is not None:

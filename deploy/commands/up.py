@@ -26,7 +26,7 @@ AGENT_RESTARTS = 3
 def up(in_force: InForce) -> None:
     """Start agent, learner and pages; Ctrl-C stops them all.
 
-    The first start converts the bundled model, which takes half a minute; later ones take seconds.
+    The first start converts the bundled model and compiles: a minute or two; later ones: seconds.
     """
     settings = in_force.settings
     if settings.agent.line != settings.learner.line:

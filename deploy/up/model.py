@@ -1,10 +1,14 @@
-"""Making the model ready before anything starts: the first conversion, with a progress bar."""
+"""Making the model ready before anything starts: the first conversion, with a progress bar.
+
+The loops that will walk it are compiled at the same time (deploy.up.loops).
+"""
 
 import subprocess
 import sys
 
 from deploy.errors import DeployError
 from deploy.settings.load import InForce
+from deploy.up.loops import compiling
 from deploy.up.progress import stages
 from streams.model.convert import FOLDER, is_whole
 from streams.model.files import require_files
@@ -36,11 +40,13 @@ def require_model(settings: ModelSettings) -> None:
 
 
 def convert(settings: ModelSettings) -> None:
-    """Convert the bundled model into the cache and show how far it is.
+    """Convert the bundled model into the cache, compile loops meanwhile, and show how far it is.
 
     raises: ModelFilesError
     """
     from streams.model.open import load_base  # torch takes seconds to import
 
-    with stages("preparing the model") as progress:
+    with compiling() as compiled, stages("preparing the model") as progress:
         load_base(settings, progress=progress)
+        progress("compiling loops", 1.0)
+        compiled.wait()
