@@ -104,12 +104,13 @@ class Up(Api):
         In this process, as a program of its own would load torch once more.
         """
         port = self.console.rpartition(":")[2]
-        printed = io.StringIO()
+        printed, code = io.StringIO(), None
         with redirect_stdout(printed):
             try:
                 main([*arguments, *self._flags, "--set", f"agent.console_port={port}"])
             except SystemExit as end:
-                assert not end.code, f"{arguments} ended with {end.code}"
+                code = end.code
+        assert not code, f"{arguments} ended with {code}"
         told = printed.getvalue()
         return json.loads(told) if "--json" in arguments else told
 
