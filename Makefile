@@ -67,13 +67,12 @@ test: setup compiled ## checks and tests, 10 to 25 minutes on two cores (ARGS="-
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--reruns 1 --only-rerun Timeout --only-rerun TaskGroup $(ARGS)
 
-# The checks, and beside them, once, what compiles all loops, and Python's own modules: tests that
-# start together and find none compiled would each do it for themselves.
+# The checks, and beside them, once, what compiles all loops: tests that start together and find
+# none compiled would each do it for themselves.
 .PHONY: compiled
 compiled: .venv/installed
-	@test -n "$$(find kernels -name '*.nbc' -print -quit)" || { \
-		$(BIN)/python -m pytest -q $(COMPILES) -k "not triton and not reference" -m "not slow"; \
-		$(BIN)/python -m pytest -q --collect-only; } > /dev/null & \
+	@test -n "$$(find kernels -name '*.nbc' -print -quit)" || $(BIN)/python -m pytest -q $(COMPILES) \
+		-k "not triton and not reference" -m "not slow" > /dev/null & \
 	$(MAKE) --no-print-directory check; checked=$$?; wait; exit $$checked
 
 test-slow: setup ## the tests that take long, further cases of others, and all laws with more examples
