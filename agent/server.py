@@ -20,6 +20,8 @@ What begins with /v1 is there without it, too. How a request is answered, step b
 agent/api/serve.py.
 """
 
+from functools import partial
+
 from aiohttp import web
 
 from agent import chat
@@ -79,7 +81,7 @@ def build_app(service: AgentService) -> web.Application:
     )
     for operation in OPERATIONS:
         app.add_routes(operation.routes())
-    app.add_routes(describe(document(OPERATIONS)))
+    app.add_routes(describe(partial(document, OPERATIONS)))
     told = chat.routes(asks_key=bool(service.keys), public_url=service.settings.public_url)
     app.add_routes([*told, *rate()])
     return app

@@ -28,7 +28,7 @@ from agent.status import Status
 from agent.steering import Steering
 from agent.stored.projection import Projection
 from agent.stored.stored import Stored
-from agent.swap.follow import Follower
+from agent.swap.follow import POLL_S, Follower
 from agent.swap.swapper import SupportsPromote
 from agent.tools.families import format_of
 from agent.tools.served import Toolbox
@@ -105,6 +105,7 @@ class AgentService:
         prover: Prover | None = None,
         open_tools: Callable[[Events, Metrics], Toolbox | None] = lambda *_: None,
         tracer: Tracer = NO_TRACER,
+        poll_s: float = POLL_S,
     ) -> None:
         """Connect the parts; nothing runs before `start`.
 
@@ -115,6 +116,7 @@ class AgentService:
         compiler: of what replies are held to; None: none can be
         prover: tries what is not plain before it is compiled; None: nothing is tried
         open_tools: opens the tools that the agent calls itself, if there are any
+        poll_s: how long what reads the log waits for more before it looks whether it is to stop
         """
         context_tokens = settings.context_of(base.context_tokens)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
@@ -127,7 +129,7 @@ class AgentService:
         self._base, self._engine, self._spool, self._log = base, engine, spool, log
         self._can_hold = compiler is not None
         self.tools = open_tools(self.events, self.metrics)
-        self.stored = Stored(projection, log, self.ids)
+        self.stored = Stored(projection, log, self.ids, poll_s=poll_s)
         self.recorder = Recorder(
             spool.put,
             line=settings.line,
@@ -150,6 +152,7 @@ class AgentService:
             forget=self._forget,
             note=self.notes.take,
             tracer=tracer,
+            poll_s=poll_s,
         )
         holding = Holding(
             compiler,

@@ -13,12 +13,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
+from sqlalchemy.util import LRUCache
 
 # Triton reads this when it is imported, which importing a transformers model does.
 if not torch.cuda.is_available():
@@ -27,6 +29,7 @@ if not torch.cuda.is_available():
 from streams.model.open import BaseModel, load_base
 from streams.settings import ModelSettings, StreamsSettings
 from streams.store import schema
+from streams.store import store as stores
 from streams.store.store import open_store
 from tests.tiny import tiny_model_dir
 
@@ -84,11 +87,37 @@ def migrate_in_full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
             with suppress(FileExistsError):  # another thread was first
                 os.link(whole, path)
             whole.unlink()
+            return  # it is at the newest schema already
         real(engine, folder=folder, revision=revision)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "migrate", migrate)
         yield real
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_statements_once() -> Iterator[None]:
+    """Let all SQLite stores of this process share what SQLAlchemy compiles for them.
+
+    It compiles a statement once an engine and dialect. A service has one store; here each test has
+    some, and a fifth of the time of those tests went into compiling the same again.
+    """
+    real, known = stores._open_engine, LRUCache[Any, Any](2000)
+    first = real(URL.create("sqlite"), 1.0)
+    first.connect().close()  # by which it learns what SQLite can do
+    first.dispose()
+    dialect = first.dialect
+
+    def opened(url: URL, busy_s: float) -> Engine:
+        engine = real(url, busy_s)
+        if engine.dialect.name == "sqlite":
+            engine.dialect = engine.pool._dialect = dialect
+            engine._compiled_cache = known
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stores, "_open_engine", opened)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ reads may leave it at its address, and answers a JSON object.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, cast
 
 from agent.api.openai import ErrorBody
@@ -50,14 +51,20 @@ _ABOUT: Final = About(
 
 
 def described(routes: Sequence[Route]) -> list[Route]:
-    """The routes of the document of these routes, and of the page that shows it."""
-    return for_role("viewer", describe(made_of(routes)))
+    """The routes of the document of these routes, and of the page that shows it.
+
+    raises: ValueError for one that changes something and does not say what it takes
+    """
+    return for_role("viewer", describe(partial(document, _operations(routes), _ABOUT)))
 
 
 def made_of(routes: Sequence[Route]) -> Json:
     """The document of these routes."""
-    operations = [_operation(route) for route in routes if _is_for_programs(route)]
-    return document(operations, _ABOUT)
+    return document(_operations(routes), _ABOUT)
+
+
+def _operations(routes: Sequence[Route]) -> list[Operation]:
+    return [_operation(route) for route in routes if _is_for_programs(route)]
 
 
 def _is_for_programs(route: Route) -> bool:

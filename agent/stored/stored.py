@@ -28,7 +28,7 @@ from streams.log.mark import other_log
 from streams.records import Feedback, Forgotten, Turn
 
 REMEMBERED: Final = 1000  # replies, and feedback, that the log has not given back yet
-POLL_S: Final = 0.25
+POLL_S: Final = 0.1
 BATCH: Final = 256
 # What is recorded so soon after each other is read together, unless somebody asks for it: a reading
 # takes the interpreter from the replies some dozens of times.

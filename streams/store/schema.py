@@ -5,6 +5,7 @@ schema as it was; a schema that this build does not know, or that lacks what its
 is refused before a byte of it is changed.
 """
 
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,9 +35,8 @@ def migrate(engine: Engine, *, folder: Path = MIGRATIONS, revision: str = "head"
 
     raises: SchemaError (nothing was changed)
     """
-    config = Config()
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    scripts = ScriptDirectory.from_config(config)
+    config = _config(folder)
+    scripts = _scripts(folder)
     _look_first(engine, scripts)
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
@@ -52,6 +52,18 @@ def migrate(engine: Engine, *, folder: Path = MIGRATIONS, revision: str = "head"
             command.downgrade(config, revision)
         else:
             command.upgrade(config, revision)
+
+
+def _config(folder: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config
+
+
+@cache
+def _scripts(folder: Path) -> ScriptDirectory:
+    """Return the migrations of a folder, which are compiled when they are first walked along."""
+    return ScriptDirectory.from_config(_config(folder))
 
 
 def _look_first(engine: Engine, scripts: ScriptDirectory) -> None:

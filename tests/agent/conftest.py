@@ -137,6 +137,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
             prover=prover,
             open_tools=lambda *_: tools,
             rollout=rollout,
+            poll_s=0.01,  # each test waits so long at its end
         )
         service.start()
         server = TestServer(build_app(service))

@@ -99,6 +99,7 @@ def _service(
         secret=b"secret",
         compiler=open_compiler(base) if base is not None else None,
         open_tools=lambda *_: tools,
+        poll_s=0.01,  # each test waits so long at its end
     )
     return service, engine
 

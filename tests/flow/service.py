@@ -1,5 +1,6 @@
 """`quickset up` as a person runs it: a process with children, a terminal to read, HTTP to use."""
 
+import io
 import json
 import os
 import re
@@ -10,9 +11,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+from deploy.cli import main
 
 ROOT = Path(__file__).parents[2]
 QUICKSET = (sys.executable, "-m", "deploy")
@@ -96,12 +99,20 @@ class Up(Api):
         raise AssertionError("\n".join(["it ended; it said:", *self.lines]))
 
     def quickset(self, *arguments: str) -> Any:
-        """Run another command on the same home, and give the JSON that it prints."""
+        """Run another command on the same home, and give the JSON that it prints.
+
+        In this process, as a program of its own would load torch once more.
+        """
         port = self.console.rpartition(":")[2]
-        command = [*QUICKSET, *arguments, *self._flags, "--set", f"agent.console_port={port}"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if "--json" in arguments else done.stdout
+        printed, code = io.StringIO(), None
+        with redirect_stdout(printed):
+            try:
+                main([*arguments, *self._flags, "--set", f"agent.console_port={port}"])
+            except SystemExit as end:
+                code = end.code
+        assert not code, f"{arguments} ended with {code}"
+        told = printed.getvalue()
+        return json.loads(told) if "--json" in arguments else told
 
     def child(self, name: str) -> int:
         """Return the process id of the agent or the learner."""

@@ -1,4 +1,7 @@
-"""`quickset up` with real processes: the loop over HTTP, kill −9, Ctrl-C, a second start."""
+"""`quickset up` with real processes: the loop over HTTP, kill −9, SIGTERM, a second start.
+
+Ctrl-C ends it in tests/flow/test_real_model.py.
+"""
 
 import os
 import signal
@@ -21,7 +24,10 @@ def until_served(service: Up, old: str) -> str:
 
 
 def test_the_loop_turns_is_proved_and_survives_kills(tiny_dir: Path, tmp_path: Path) -> None:
-    """Correction, new version, proof; kill −9 of the learner; another version; Ctrl-C; restart."""
+    """Correction, new version, proof; kill −9 of the learner; another version; SIGTERM; restart.
+
+    kill −9 of `up` itself leaves no agent behind.
+    """
     home = tmp_path / "home"
     with up(home, model=tiny_dir) as service:
         base = service.correct("What is the capital of France?", CORRECTION)
@@ -46,13 +52,13 @@ def test_the_loop_turns_is_proved_and_survives_kills(tiny_dir: Path, tmp_path: P
 
         assert first in service.quickset("versions", "rollback", "--reason", "a test")
         assert service.chat("Hello?")[1] == first
-        assert service.stop() == 0
+        assert service.stop(signal.SIGTERM) == 0
         assert service.lines[-1].endswith("stopped")
     with up(home, model=tiny_dir) as service:
-        until = service.chat("Hello?")[1]
-        assert until == first
+        assert service.chat("Hello?")[1] == first
         assert service.quickset("replay", "--json")["served"] is not None
-        assert service.stop(signal.SIGTERM) == 0
+        service.process.kill()
+        assert gone(service.api)
 
 
 @pytest.mark.slow
@@ -75,13 +81,6 @@ def test_somebody_is_forgotten_while_everything_runs(tiny_dir: Path, tmp_path: P
         assert b"capital of France" not in (tmp_path / "home" / "log.db").read_bytes()
         assert b"capital of France" not in (tmp_path / "home" / "store.db").read_bytes()
         assert service.stop() == 0
-
-
-def test_children_end_with_a_killed_supervisor(tiny_dir: Path, tmp_path: Path) -> None:
-    """kill −9 of `up` leaves no agent behind."""
-    with up(tmp_path / "home", model=tiny_dir) as service:
-        service.process.kill()
-        assert gone(service.api)
 
 
 @pytest.mark.slow

@@ -146,6 +146,8 @@ def averaged(runs: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tens
 def narrowed(tuned: Mapping[str, torch.Tensor], *, rank: int) -> dict[str, torch.Tensor]:
     """Return the same with the additions that are nearest to these at a rank (Eckart and Young).
 
+    An addition's own rank is small, and so is what is left of it between two orthogonal bases.
+
     >>> wide = {"x_a": torch.eye(4), "x_b": torch.diag(torch.tensor([3.0, 2.0, 0.0, 0.0]))}
     >>> slim = narrowed(wide, rank=2)
     >>> torch.allclose(slim["x_b"] @ slim["x_a"], wide["x_b"] @ wide["x_a"], atol=1e-6)
@@ -154,11 +156,12 @@ def narrowed(tuned: Mapping[str, torch.Tensor], *, rank: int) -> dict[str, torch
     found = dict(tuned)
     for name in [each for each in tuned if each.endswith("_a")]:
         other = f"{name.removesuffix('_a')}_b"
-        product = tuned[other].double() @ tuned[name].double()
-        left, scale, right = torch.linalg.svd(product, full_matrices=False)
+        before, out = torch.linalg.qr(tuned[other].double())
+        behind, into = torch.linalg.qr(tuned[name].double().T)
+        left, scale, right = torch.linalg.svd(out @ into.T, full_matrices=False)
         root = scale[:rank].sqrt()
-        found[other] = (left[:, :rank] * root).float().contiguous()
-        found[name] = (root[:, None] * right[:rank]).float().contiguous()
+        found[other] = (before @ (left[:, :rank] * root)).float().contiguous()
+        found[name] = ((root[:, None] * right[:rank]) @ behind.T).float().contiguous()
     return found
 
 

@@ -34,11 +34,11 @@ READERS: dict[str, Callable[[str], object]] = {
 
 @pytest.mark.parametrize("name", READERS)
 def test_no_expression_runs_away(name: str) -> None:
-    """By processor time against harmless text of the same length: a megabyte."""
+    """By processor time against harmless text of the same length: a quarter of a megabyte."""
     read = READERS[name]
-    harmless = max(cheapest(partial(read, HARMLESS[: 2**20])), 1e-4)
+    harmless = max(cheapest(partial(read, HARMLESS[: 2**18])), 1e-4)
     for said in HOSTILE:
-        whole = said * (2**20 // len(said))
+        whole = said * (2**18 // len(said))
         assert cheapest(partial(read, whole)) < MOST_TIMES * harmless, ascii(said[:8])
 
 
@@ -54,8 +54,8 @@ def cheapest(run: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize("said", HOSTILE, ids=lambda said: ascii(said[:6]))
 def test_work_does_not_grow_with_a_message(said: str) -> None:
-    """A megabyte has no more clauses, tokens or parts than its first thousand characters."""
-    whole = said * (2**20 // len(said))
+    """A long one has no more clauses, tokens or parts than its first thousand characters."""
+    whole = said * (2**18 // len(said))
     read = read_text("What is DNA?", "A long story.", whole)
     assert sum(len(clause.tokens) for clause in read.clauses) <= READ_CHARS
     assert read.clauses == clauses(whole[:READ_CHARS])

@@ -134,7 +134,7 @@ def test_a_tie_is_nothing(endpoint: Endpoint) -> None:
 def test_votes_in_prose_do_not_count(endpoint: Endpoint) -> None:
     """Those that can be read decide."""
     endpoint.replies = ["I think it was good!", BAD, f"Sure: {GOOD}", "hang", 500]
-    found = judge(endpoint, votes=5, timeout_s=5.0).judge(ABOUT, after("No."))
+    found = judge(endpoint, votes=5, timeout_s=1.0).judge(ABOUT, after("No."))
     assert found is not None
     assert (found.score, found.votes) == (-1, [-1])
 

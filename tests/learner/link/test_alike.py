@@ -300,12 +300,12 @@ def test_what_is_asked_in_tags_is_the_question(begin: str, end: str) -> None:
     ],
 )
 def test_hostile_text_takes_linear_time(hostile: str) -> None:
-    """A megabyte, as itself and against another."""
-    text = hostile * (2**20 // len(hostile))
+    """A quarter of a megabyte, as itself and against another."""
+    text = hostile * (2**18 // len(hostile))
     begun = time.process_time()
     comes_from(text, text + "y", cut=True)
     holds(text, text + "y")
-    assert time.process_time() - begun < 10
+    assert time.process_time() - begun < 3
 
 
 def test_a_reply_of_spaces_is_no_mark_at_once() -> None:
