@@ -110,12 +110,23 @@ def slopes_of_layers(decoder: Decoder, pull: Pull) -> dict[str, tuple[Tensor, Te
     delta = _through_norm(decoder, hidden, pulled)
     x, gate = seen[f"{mlp}.gate_proj.weight"]
     up = seen[f"{mlp}.up_proj.weight"][1]
-    inner = delta @ decoder.model.layer(f"{mlp}.down_proj.weight").plain()
-    sigmoid = gate.sigmoid()
+    slopes = slopes_in_mlp(delta, gate, up, decoder.model.layer(f"{mlp}.down_proj.weight").plain())
+    inputs = {"gate_proj": x, "up_proj": x, "down_proj": seen[f"{mlp}.down_proj.weight"][0]}
+    return {module: (slopes[module], inputs[module]) for module in inputs}
+
+
+def slopes_in_mlp(delta: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> dict[str, Tensor]:
+    """Return the slope in what each layer of a gated MLP gives, from that in what the MLP gives.
+
+    delta: (n, width); gate, up: what these layers gave, (n, inner)
+    down: the weight, (width, inner)
+    returns: by the module, (n, out)
+    """
+    inner, sigmoid = delta @ down, gate.sigmoid()
     return {
-        "gate_proj": (inner * up * sigmoid * (1 + gate * (1 - sigmoid)), x),
-        "up_proj": (inner * gate * sigmoid, x),
-        "down_proj": (delta, seen[f"{mlp}.down_proj.weight"][0]),
+        "gate_proj": inner * up * sigmoid * (1 + gate * (1 - sigmoid)),
+        "up_proj": inner * gate * sigmoid,
+        "down_proj": delta,
     }
 
 

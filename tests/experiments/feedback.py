@@ -26,6 +26,7 @@ from kernels.model.forward import Decoder
 from kernels.open import open_backend
 from learner.fitness.reference import Reference, refer
 from learner.population.members import Passage, lay_out, run_trunk
+from learner.population.slopes import slopes_in_mlp
 from learner.safety.prompts.sets import Passages, load_set
 from learner.serving import Serving
 from learner.settings import UNDER_THE_NORM, LearnerSettings
@@ -125,16 +126,10 @@ class Truth:
 
 
 def slopes(truth: Truth, block: int, delta: Tensor, seen: dict[Any, Any]) -> dict[str, Tensor]:
-    """Return S = Σ δ xᵀ of a block's MLP from δ in its output, as learner.population.slopes."""
-    x, gate = seen[block, "gate_proj"]
-    up, gated = seen[block, "up_proj"][1], seen[block, "down_proj"][0]
-    inner = delta @ truth.layer(block, "down_proj").weight.detach()
-    sigmoid = gate.sigmoid()
-    return {
-        "gate_proj": (inner * up * sigmoid * (1 + gate * (1 - sigmoid))).T @ x,
-        "up_proj": (inner * gate * sigmoid).T @ x,
-        "down_proj": delta.T @ gated,
-    }
+    """Return S = Σ δ xᵀ of a block's MLP, from δ in its output."""
+    (_, gate), (_, up) = (seen[block, module] for module in ("gate_proj", "up_proj"))
+    found = slopes_in_mlp(delta, gate, up, truth.layer(block, "down_proj").weight.detach())
+    return {module: each.T @ seen[block, module][0] for module, each in found.items()}
 
 
 def held(base: BaseModel, backend: Backend, truth: Truth, args: argparse.Namespace) -> None:

@@ -40,7 +40,7 @@ class Reading:
 
     @property
     def question(self) -> str:
-        """The reply's last sentence, in which it asks what it asks."""
+        """What the reply asks at its end, with what stands behind it."""
         return ending(self.reply)
 
     def shared(self, token: str) -> bool:
