@@ -21,6 +21,7 @@ SEEN = Trial("candidate", "running", 0, 1.0)
 async def on_trial(start_api: StartApi, trial: Trial | None, **given: Any) -> Api:
     """Start an API with a candidate on trial, whatever the log says."""
     api: Api = await start_api(rollout=EVERY, **given)
+    await until(lambda: not api.service._follower.behind)  # one stopped before never catches up
     await asyncio.to_thread(api.service._follower.stop)
     api.residents.try_out(trial)
     return api
