@@ -9,7 +9,7 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -61,6 +61,9 @@ class Base(Renderer, Protocol):
 
     @property
     def call_probe(self) -> str: ...  # what its template makes of a tool call
+
+    @property
+    def suggested(self) -> Mapping[str, float]: ...  # how its authors would sample
 
 
 class SupportsServing(SupportsPromote, SupportsLend, Protocol):
@@ -119,6 +122,7 @@ class AgentService:
         poll_s: how long what reads the log waits for more before it looks whether it is to stop
         """
         context_tokens = settings.context_of(base.context_tokens)
+        settings = settings.sampling_as(base.suggested)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
         self.residents, self.rollout = residents, rollout
         self.embedding = Embedding(embedder) if embedder is not None else None

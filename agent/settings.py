@@ -2,8 +2,9 @@
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -86,16 +87,38 @@ class AgentSettings(Section):
         description="length of a reply when the request names none, tokens",
     )
     default_temperature: float = Field(
-        0.7,
+        0.2,
         ge=0,
         le=2,
-        description="sampling temperature when the request names none",
+        description="sampling temperature when the request names none; this and the four below, "
+        "unless they are set: as the model's generation_config.json has it, where that does",
     )
     default_top_p: float = Field(
-        0.95,
+        0.9,
         gt=0,
         le=1,
         description="nucleus that is sampled from when the request names none",
+    )
+    default_top_k: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        description="how many of the likeliest tokens are sampled from when the request does not "
+        "say; 0: all",
+    )
+    default_min_p: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the likeliest token's probability that a sampled one has at least, "
+        "when the request names none",
+    )
+    default_repetition_penalty: float = Field(
+        1.0,
+        ge=0.01,
+        le=100,
+        description="by what tokens of prompt and reply are less likely again when the request "
+        "does not say; 1: by nothing",
     )
     requests_per_minute: int = Field(
         0,
@@ -229,6 +252,15 @@ class AgentSettings(Section):
         """
         tokens = min(self.context_tokens or model_tokens, model_tokens)
         return min(tokens, self.kv_tokens or tokens)
+
+    def sampling_as(self, suggested: Mapping[str, float]) -> Self:
+        """Return the settings with a model's suggestions where nothing else is set.
+
+        suggested: by the name of the request's parameter
+        """
+        named = {f"default_{name}": value for name, value in suggested.items()}
+        unset = {name: value for name, value in named.items() if name not in self.model_fields_set}
+        return self.model_copy(update=unset)
 
     @field_validator("context_tokens", "kv_tokens")
     @classmethod

@@ -104,11 +104,13 @@ def samplings(
         max_tokens=max_tokens or settings.default_max_tokens,
         seed=caller.draw_seed() if seed is None else seed,
         stop=list(stop or ()),
-        top_k=max(form.top_k or 0, 0),
-        min_p=form.min_p or 0.0,
+        top_k=settings.default_top_k if form.top_k is None else max(form.top_k, 0),
+        min_p=settings.default_min_p if form.min_p is None else form.min_p,
         presence_penalty=form.presence_penalty or 0.0,
         frequency_penalty=form.frequency_penalty or 0.0,
-        repetition_penalty=1.0 if repetition is None else repetition,
+        repetition_penalty=(
+            settings.default_repetition_penalty if repetition is None else repetition
+        ),
         logit_bias=form.logit_bias or {},
     )
     seeds = [caller.draw_seed() if seed is None else _after(seed, n) for n in range(1, choices)]

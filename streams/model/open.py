@@ -7,7 +7,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,14 @@ Device = Any
 """A torch.device or its name: torch is imported where a model is loaded."""
 
 _NO_TOKEN: Final = -1  # how some configurations say that there is none
+# What generation_config.json may say of sampling, with the least and the most of each.
+_SUGGESTED: Final[Mapping[str, tuple[float, float]]] = {
+    "temperature": (0, 2),
+    "top_p": (1e-6, 1),
+    "top_k": (0, 2**31 - 1),
+    "min_p": (0, 1),
+    "repetition_penalty": (0.01, 100),
+}
 # Tokenizers that are all that their file says; others are made by code that reads config.json too,
 # and that loads much of transformers.
 _PLAIN_TOKENIZERS: Final = ("TokenizersBackend", "PreTrainedTokenizerFast")
@@ -41,6 +49,8 @@ class BaseModel:
 
     name: first 16 hex digits of the digest of its weights and configuration
     context_tokens: prompt and reply together that the model was made for
+    suggested: how its authors would sample where nobody says it (temperature, top_p, top_k, min_p,
+        repetition_penalty), as far as its folder names that
     """
 
     name: str
@@ -49,6 +59,7 @@ class BaseModel:
     stop_ids: frozenset[int]
     context_tokens: int
     num_tokens: int  # of the vocabulary: ids are smaller
+    suggested: Mapping[str, float]
     _prompt: Prompt = field(repr=False)
 
     @property
@@ -158,13 +169,17 @@ def open_base(
         raise ModelFilesError(f"the weights in {directory} are damaged: delete that folder")
     num_tokens = model.layer(EMBEDDING).shape[0]
     prompt = _open_prompt(directory, tokenizer, num_tokens=num_tokens)
+    generation = _read_object(directory / "generation_config.json")
     return BaseModel(
         name=hashlib.sha256(canonical_json(content) + digest.encode()).hexdigest()[:16],
         tokenizer=tokenizer,
         decoder=Decoder(model),
-        stop_ids=_stop_ids(directory, content, tokenizer, prompt, num_tokens=num_tokens),
+        stop_ids=_stop_ids(
+            directory, generation, content, tokenizer, prompt, num_tokens=num_tokens
+        ),
         context_tokens=content["max_position_embeddings"],
         num_tokens=num_tokens,
+        suggested=_suggested(directory, generation),
         _prompt=prompt,
     )
 
@@ -219,9 +234,14 @@ def _tokenizer_class(directory: Path) -> Any:
 
 
 def _stop_ids(
-    directory: Path, content: Json, tokenizer: Any, prompt: Prompt, *, num_tokens: int
+    directory: Path,
+    generation: Json,
+    content: Json,
+    tokenizer: Any,
+    prompt: Prompt,
+    *,
+    num_tokens: int,
 ) -> frozenset[int]:
-    generation = _read_object(directory / "generation_config.json")
     # what the template ends a reply with ends one, also where the configuration forgets it
     ids: set[int] = set() if prompt.end_id is None else {prompt.end_id}
     told = {"generation_config.json": generation, "config.json": content}
@@ -239,6 +259,24 @@ def _stop_ids(
                 )
             ids.add(id)
     return frozenset(ids)
+
+
+def _suggested(directory: Path, generation: Json) -> dict[str, float]:
+    """Return what is said of sampling; greedy generation (do_sample false) suggests nothing."""
+    if generation.get("do_sample") is False:
+        return {}
+    found = {}
+    for name, (least, most) in _SUGGESTED.items():
+        if (said := generation.get(name)) is None:
+            continue
+        kinds = (int,) if name == "top_k" else (int, float)
+        if type(said) not in kinds or not least <= said <= most:
+            raise ModelFilesError(
+                f"generation_config.json in {directory} suggests {name} {said!r}: make it a number "
+                f"from {least:g} to {most:g}, or leave it out"
+            )
+        found[name] = said
+    return found
 
 
 def _read_object(file: Path) -> Json:

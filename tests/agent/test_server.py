@@ -479,6 +479,21 @@ async def test_defaults_come_from_the_settings(start_api: StartApi) -> None:
     assert first.seed != second.seed
 
 
+async def test_a_model_s_own_sampling_stands_where_nothing_else_is_said(
+    start_api: StartApi,
+) -> None:
+    """The request's comes first, then what is set, then what the model suggests."""
+    suggested = {"temperature": 0.6, "top_p": 0.7, "top_k": 20, "repetition_penalty": 1.05}
+    api: Api = await start_api(default_top_p=0.9, base=FakeBase(suggested=suggested))
+    await api.chat()
+    await api.chat(temperature=0, top_k=-1, repetition_penalty=1, min_p=0.5)
+    told = [
+        (each.temperature, each.top_p, each.top_k, each.min_p, each.repetition_penalty)
+        for each in (stream.request.sampling for stream in api.engine.streams)
+    ]
+    assert told == [(0.6, 0.9, 20, 0, 1.05), (0, 0.9, 0, 0.5, 1)]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/v2/chat", 404), ("GET", "/v1/chat/completions", 405), ("DELETE", "/health", 405),

@@ -132,6 +132,43 @@ def test_all_that_ends_a_reply_does(
     assert load_base(ModelSettings(path=own)).stop_ids >= ends
 
 
+SAMPLES = {"temperature": 0.6, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.05}
+
+
+@pytest.mark.parametrize(
+    ("said", "suggested"),
+    [
+        (SAMPLES | {"max_new_tokens": 9, "top_p": None}, {**SAMPLES, "top_p": None}),
+        (SAMPLES | {"do_sample": True}, SAMPLES),
+        (SAMPLES | {"do_sample": False}, {}),
+    ],
+    ids=["as it is", "sampling", "greedy"],
+)
+def test_a_model_may_suggest_how_it_is_sampled(
+    tiny_dir: Path, tmp_path: Path, said: Json, suggested: Json
+) -> None:
+    """As its authors wrote it into generation_config.json; null says nothing."""
+    own = shutil.copytree(tiny_dir, tmp_path / "own")
+    write("generation_config.json", **said)(own)
+    known = {name: value for name, value in suggested.items() if value is not None}
+    assert load_base(ModelSettings(path=own)).suggested == known
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("temperature", "hot"), ("temperature", 2.5), ("temperature", True), ("top_p", 0),
+     ("top_k", 1.5), ("top_k", -1), ("min_p", 2), ("repetition_penalty", float("nan"))],
+)  # fmt: skip
+def test_a_suggestion_that_no_reply_can_be_sampled_by_is_refused(
+    tiny_dir: Path, tmp_path: Path, name: str, said: object
+) -> None:
+    """By its name and file, before anything is served."""
+    own = shutil.copytree(tiny_dir, tmp_path / "own")
+    write("generation_config.json", **{name: said})(own)
+    with pytest.raises(ModelFilesError, match=f"suggests {name} "):
+        load_base(ModelSettings(path=own))
+
+
 TEMPLATES = {
     "only the last": "{% for m in messages[-1:] %}{{ m.content }}{% endfor %}",
     "no reply": "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}",
