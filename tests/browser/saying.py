@@ -1,5 +1,7 @@
 """What every test of the chat page does: say something, and wait for the reply."""
 
+import re
+
 from playwright.async_api import Page, expect
 
 
@@ -9,8 +11,8 @@ async def say(page: Page, text: str) -> None:
     await page.keyboard.press("Enter")
 
 
-async def said(page: Page, text: str, reply: str) -> None:
-    """Say something, and wait until the last reply is this, whole."""
+async def said(page: Page, text: str, reply: str | re.Pattern[str]) -> None:
+    """Say something, and wait until the last reply is this, whole, or has it."""
     await say(page, text)
     await expect(page.locator(".assistant .text").last).to_have_text(reply)
     await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()

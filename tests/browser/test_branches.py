@@ -165,13 +165,18 @@ async def test_an_open_page_uses_up_no_requests(chat_page: Page, agent: FakeAgen
     assert agent.asked_for_models <= 2  # once a page
 
 
+FULL = Script(
+    status=400,
+    error={"message": "the context is full", "code": "context_length_exceeded"},
+)
+
+
 async def test_a_full_context_is_a_choice(chat_page: Page, agent: FakeAgent) -> None:
     """The oldest go, for this conversation, or the message begins a new one; it is never lost."""
-    full = {"message": "the context is full", "code": "context_length_exceeded"}
     used = {"total_tokens": 900}
     agent.scripts += [
-        Script(["a"], usage=used), Script(status=400, error=full), Script(["b"], dropped=2),
-        Script(["c"]), Script(status=400, error=full),
+        Script(["a"], usage=used), FULL, Script(["b"], dropped=2), Script(["c"]), FULL,
+        Script(["d"]), FULL,
     ]  # fmt: skip
     await said(chat_page, "One", "a")
     await expect(chat_page.locator("#note")).to_contain_text("90 %")
@@ -187,10 +192,32 @@ async def test_a_full_context_is_a_choice(chat_page: Page, agent: FakeAgent) -> 
     assert agent.requests[3]["truncation"] == "auto"
     await say(chat_page, "Four is long")
     await expect(alert).to_contain_text("This message alone is longer than")
-    await expect(chat_page.get_by_role("button", name="Leave out the oldest")).to_have_count(0)
+    await expect(alert.get_by_role("button")).to_have_text(["Shorten the message"])
+    await chat_page.get_by_role("button", name="New chat").click()
+    await said(chat_page, "Five", "d")
+    await say(chat_page, "Six")
     await chat_page.get_by_role("button", name="Begin a new chat with this").click()
-    await expect(chat_page.get_by_label("Message", exact=True)).to_have_value("Four is long")
+    await expect(chat_page.get_by_label("Message", exact=True)).to_have_value("Six")
     await expect(chat_page.locator("#messages > *")).to_have_count(0)
+
+
+async def test_a_message_that_is_too_long_alone_can_only_be_shortened(
+    chat_page: Page, agent: FakeAgent
+) -> None:
+    """Nothing older could be left out, and a new chat would be this one; over a reload, too."""
+    agent.scripts += [FULL, Script(["Fine."])]
+    await say(chat_page, "Too long")
+    for again in (False, True):
+        if again:
+            await reload(chat_page)
+        alert = chat_page.get_by_role("alert")
+        await expect(alert).to_contain_text("This message alone is longer than")
+        await expect(alert.get_by_role("button")).to_have_text(["Shorten the message"])
+    await alert.get_by_role("button").click()
+    await chat_page.get_by_label("Your message, changed").fill("Short")
+    await chat_page.keyboard.press("Enter")
+    await expect(chat_page.locator(".assistant .text")).to_have_text("Fine.")
+    assert [request["truncation"] for request in agent.requests] == ["disabled"] * 2
 
 
 async def test_what_is_typed_outlives_a_reload(chat_page: Page, agent: FakeAgent) -> None:

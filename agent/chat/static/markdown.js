@@ -1,174 +1,151 @@
-// A subset of Markdown, turned into DOM nodes: headings, lists, quotes, rules, code, tables, bold,
-// italic and links. Every piece of the model's text enters the page as a text node, never as HTML, so
-// whatever it writes is shown and none of it is run: that is why no renderer to HTML with a sanitiser
-// behind it stands here; the page's policy forbids HTML from text altogether (Trusted Types).
-// Time is linear in the text.
+// Markdown, turned into DOM nodes: CommonMark with GitHub's tables, tasks, struck words and bare addresses.
+// markdown-it reads it; its tokens become elements here, and every piece of the model's text a text node,
+// never HTML: whatever the model writes is shown and none of it is run. Its own renderer, which makes HTML,
+// is not used; the page's policy forbids HTML from text altogether (Trusted Types).
+// Time is linear in the text; what stands deeper than a hundred lists and quotes in each other is left out.
 
-import { isTable, table } from "./table.js";
+import MarkdownIt from "/static/vendor/markdown-it.esm.min.mjs";
+import { element } from "./dom.js";
 
-const MAX_DEPTH = 5; // deeper lists and quotes are shown flat
+const ADDRESS = /^https?:\/\//i; // of other schemes some run scripts; without one it would be a page of ours
+const TASK = /^\[([ xX])\]\s+/;
+const LANGUAGE = /^[\w+#.-]{1,20}(?!\S)/;
+const SIDES = { "text-align:right": "right", "text-align:center": "centre" };
+const PRODUCT = /^\w\w$/; // what stands on the two sides of a star: 2*x
+const POWER = /^(?:\d\w|\w\d)$/; // of two stars: x**2, and not **H**yper**T**ext
+const CJK = /[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}\p{scx=Bopomofo}]/u;
+const WHITE = /\s/;
 
-const INLINE = new RegExp(
-  [
-    "(?<ticks>`{1,3})(?<code>[^`\\n]+)\\k<ticks>",
-    "\\*\\*(?<bold>[^\\s*][^*\\n]{0,2000})\\*\\*",
-    "(?<![\\w*])\\*(?<star>[^\\s*][^*\\n]{0,2000})\\*(?![\\w*])",
-    "(?<![\\w_])_(?<under>[^\\s_][^_\\n]{0,2000})_(?![\\w_])",
-    "\\[(?<label>[^\\[\\]\\n]{1,500})\\]\\((?<target>https?://[^\\s()<>]{1,2000})\\)",
-    "(?<url>https?://[^\\s<>\"'`)\\]]{1,2000}[^\\s<>\"'`)\\].,;:!?])",
-  ].join("|"),
-  "g",
-);
+const reader = new MarkdownIt({ breaks: true, linkify: true });
+reader.linkify.set({ fuzzyLink: false, fuzzyEmail: false });
+reader.validateLink = (address) => ADDRESS.test(address);
+reader.normalizeLinkText = (address) => address; // as it is written, so that nothing looks like another place
+// A line of marks would make a heading of the line before as soon as a list's first "-" streams in below it;
+// and what looks like the definition of a link ("[Note]: careful") would not be shown at all.
+reader.disable(["lheading", "reference"]);
 
-// s: in what stands behind white space are line ends of other kinds than \n, too, and (?=\S|$) leaves one
-// way to part the two; else a line of them would take its length squared.
-const BULLET = /^(\s*)[-*+]\s+(?=\S|$)(.*)$/s;
-const NUMBER = /^(\s*)(\d{1,9})[.)]\s+(?=\S|$)(.*)$/s;
-const HEADING = /^(#{1,6})\s+(?=\S|$)(.*)$/s;
-const RULE = /^\s*([-*_])\s*(?:\1\s*){2,}$/;
-const FENCE = /^\s*(`{3,}(?=[^`]*$)|~{3,})\s*([\w+#.-]{0,20})/; // backticks later in the line: code in a sentence
-const QUOTE = /^\s*>\s?(.*)$/s;
+/** Finds which marks may begin and end what is emphasised; in three things otherwise than CommonMark does. */
+reader.inline.State = class extends reader.inline.State {
+  /** canSplitWord: whether the marks are no _, which stands within words */
+  scanDelims(start, canSplitWord) {
+    const found = super.scanDelims(start, canSplitWord);
+    // models write bold with stars, and __init__.py means what it says
+    if (!canSplitWord) return found.length > 1 ? { ...found, can_open: false, can_close: false } : found;
+    const [before = " ", after = " "] = [this.src[start - 1], this.src[start + found.length]];
+    if ((found.length > 1 ? POWER : PRODUCT).test(before + after)) return { ...found, can_open: false };
+    // some scripts part no words by spaces, which CommonMark asks for where marks stand beside punctuation
+    if (!CJK.test(before + after)) return found;
+    return { ...found, can_open: !WHITE.test(after), can_close: !WHITE.test(before) };
+  }
+};
 
 /** Turn Markdown into nodes. */
 export function render(text) {
-  return blocks(text.replaceAll("\r\n", "\n").split("\n"), 0);
+  return nodesOf(reader.parse(text, {}));
 }
 
-function blocks(lines, depth) {
-  const out = document.createDocumentFragment();
-  let at = 0;
-  while (at < lines.length) {
-    const line = lines[at];
-    if (!line.trim()) at += 1;
-    else if (FENCE.test(line)) at = fence(lines, at, out);
-    else if (HEADING.test(line)) at = heading(line, at, out);
-    else if (RULE.test(line)) at = append(out, element("hr"), at + 1);
-    else if (isTable(lines, at)) at = table(lines, at, out, inline);
-    else if (depth < MAX_DEPTH && QUOTE.test(line)) at = quote(lines, at, out, depth);
-    else if (depth < MAX_DEPTH && isItem(line)) at = list(lines, at, out, depth);
-    else at = paragraph(lines, at, out, depth);
-  }
-  return out;
-}
-
-function fence(lines, start, out) {
-  const [, mark, language] = FENCE.exec(lines[start]);
-  let end = start + 1;
-  while (end < lines.length && !closes(lines[end].trim(), mark)) end += 1;
-  const code = element("code", document.createTextNode(lines.slice(start + 1, end).join("\n")));
-  const pre = element("pre", code);
-  pre.tabIndex = 0; // so that the keyboard can scroll it
-  if (language) pre.dataset.language = language;
-  return append(out, pre, end + 1);
-}
-
-/** Whether a line ends a fence: at least as many of its signs, and nothing else. */
-function closes(line, mark) {
-  return line.startsWith(mark) && line === mark[0].repeat(line.length);
-}
-
-function heading(line, at, out) {
-  const [, marks, text] = HEADING.exec(line);
-  return append(out, element(`h${Math.min(marks.length + 2, 5)}`, inline(closed(text))), at + 1);
-}
-
-/** The text of a heading without the marks that may stand behind it. */
-function closed(text) {
-  let end = text.trimEnd().length;
-  while (text[end - 1] === "#") end -= 1;
-  return text.slice(0, end).trimEnd();
-}
-
-function quote(lines, start, out, depth) {
-  let end = start;
-  while (end < lines.length && QUOTE.test(lines[end])) end += 1;
-  const inner = lines.slice(start, end).map((line) => QUOTE.exec(line)[1]);
-  return append(out, element("blockquote", blocks(inner, depth + 1)), end);
-}
-
-function list(lines, start, out, depth) {
-  const ordered = NUMBER.test(lines[start]);
-  const indent = lines[start].search(/\S/);
-  const node = element(ordered ? "ol" : "ul");
-  const first = ordered ? Number(NUMBER.exec(lines[start])[2]) : 1;
-  if (first !== 1) node.start = first;
-  let at = start;
-  while (at < lines.length && isItem(lines[at], ordered) && lines[at].search(/\S/) <= indent + 1) {
-    const inner = [ordered ? NUMBER.exec(lines[at])[3] : BULLET.exec(lines[at])[2]];
-    at += 1;
-    while (at < lines.length && belongs(lines, at, indent)) {
-      inner.push(lines[at].slice(Math.min(lines[at].search(/\S|$/), indent + 2)));
-      at += 1;
+/** Nest what tokens stand for. */
+function nodesOf(tokens) {
+  const open = [document.createDocumentFragment()]; // from the outermost to the innermost
+  for (const [at, token] of tokens.entries()) {
+    if (token.hidden) continue; // the paragraphs of a list whose items stand close
+    if (token.nesting < 0) {
+      open.pop();
+      continue;
     }
-    node.append(item(inner, depth));
-    while (at + 1 < lines.length && !lines[at].trim() && isItem(lines[at + 1], ordered)) at += 1;
+    const within = open.at(-1);
+    const [node, inner = node] = made(token, tokens[at - 2], within);
+    within.append(node);
+    if (token.nesting > 0) open.push(inner);
   }
-  return append(out, node, at);
+  return open[0];
 }
 
-function item(lines, depth) {
-  const content = blocks(lines, depth + 1);
-  const first = content.firstChild;
-  if (first?.nodeName === "P") first.replaceWith(...first.childNodes);
-  return element("li", content);
-}
-
-function belongs(lines, at, indent) {
-  if (lines[at].trim()) return lines[at].search(/\S/) > indent + 1;
-  return at + 1 < lines.length && lines[at + 1].search(/\S/) > indent + 1;
-}
-
-function paragraph(lines, start, out, depth) {
-  let end = start + 1;
-  while (end < lines.length && !startsBlock(lines[end], depth) && !isTable(lines, end)) end += 1;
-  const node = element("p");
-  lines.slice(start, end).forEach((line, index) => {
-    if (index) node.append(element("br"));
-    node.append(inline(line.trim()));
-  });
-  return append(out, node, end);
-}
-
-function startsBlock(line, depth) {
-  if (!line.trim() || FENCE.test(line) || HEADING.test(line) || RULE.test(line)) return true;
-  return depth < MAX_DEPTH && (QUOTE.test(line) || isItem(line));
-}
-
-function isItem(line, ordered) {
-  if (ordered === undefined) return BULLET.test(line) || NUMBER.test(line);
-  return (ordered ? NUMBER : BULLET).test(line);
-}
-
-function inline(text) {
-  const out = document.createDocumentFragment();
-  let last = 0;
-  for (const match of text.matchAll(INLINE)) {
-    if (match.index > last) out.append(text.slice(last, match.index));
-    out.append(span(match.groups));
-    last = match.index + match[0].length;
+/**
+ * What a token becomes, and where that is not the same, what holds what is nested in it.
+ * twoBefore: the token before the one before it, which is the item where it is the first text of one
+ */
+function made(token, twoBefore, within) {
+  switch (token.type) {
+    case "text":
+      return [document.createTextNode(token.content)];
+    case "inline":
+      if (twoBefore?.type === "list_item_open") markTask(token.children[0], within.closest("li"));
+      return [nodesOf(token.children)];
+    case "softbreak":
+    case "hardbreak":
+      return [element("br")];
+    case "code_inline":
+      return [element("code", {}, token.content)];
+    case "code_block":
+    case "fence":
+      return [code(token)];
+    case "link_open":
+      return [link(token, "href")];
+    case "image": // never loaded: its server would know who reads
+      return [within.nodeName === "A" ? document.createTextNode(token.content) : picture(token)];
+    case "heading_open":
+      return [element(`h${Math.min(token.markup.length + 2, 5)}`)];
+    case "table_open":
+      return table();
+    case "th_open":
+    case "td_open":
+      return [cell(token)];
+    default:
+      return [block(token)];
   }
-  out.append(text.slice(last));
-  return out;
 }
 
-function span({ code, bold, star, under, label, target, url }) {
-  if (code !== undefined) return element("code", document.createTextNode(code));
-  if (bold !== undefined) return element("strong", inline(bold));
-  if (star !== undefined || under !== undefined) return element("em", inline(star ?? under));
-  const link = element("a", document.createTextNode(label ?? url));
-  link.href = target ?? url; // http or https: the pattern allows nothing else
-  link.target = "_blank";
-  link.rel = "noopener noreferrer nofollow";
-  return link;
+/** Draw the box of a task, where an item's text begins with one. */
+function markTask(text, item) {
+  const task = text?.type === "text" && TASK.exec(text.content);
+  if (!task) return;
+  text.content = (task[1] === " " ? "☐ " : "☑ ") + text.content.slice(task[0].length);
+  item.className = "task";
 }
 
-function element(name, ...children) {
-  const node = document.createElement(name);
-  node.append(...children);
+/** An element without more to it than its name: markdown-it's rules name it, no text does. */
+function block(token) {
+  const node = element(token.tag);
+  const start = token.attrGet("start");
+  if (start !== null) node.start = start;
+  if (["ul", "ol", "blockquote"].includes(token.tag)) node.dir = "auto"; // its marks stand where its lines begin
   return node;
 }
 
-function append(out, node, next) {
-  out.append(node);
-  return next;
+function code(token) {
+  const text = element("code", {}, token.content.replace(/\n$/, ""));
+  const pre = element("pre", { tabIndex: 0 }, text); // so that the keyboard can scroll it
+  const [language] = LANGUAGE.exec(token.info) ?? [];
+  if (language) pre.dataset.language = language;
+  return pre;
+}
+
+/** A link to the address that a token has in an attribute, which is of http or https: no other is a link. */
+function link(token, attribute) {
+  const href = token.attrGet(attribute);
+  const node = element("a", { href, target: "_blank", rel: "noopener noreferrer nofollow" });
+  const title = token.attrGet("title");
+  if (title) node.title = title;
+  return node;
+}
+
+function picture(token) {
+  const node = link(token, "src");
+  node.append(token.content || node.href);
+  return node;
+}
+
+function table() {
+  const inner = element("table");
+  const scroller = element("div", { className: "table", dir: "auto", tabIndex: 0 }, inner); // likewise
+  scroller.setAttribute("role", "group");
+  scroller.setAttribute("aria-label", "Table");
+  return [scroller, inner];
+}
+
+function cell(token) {
+  const node = element(token.tag, { className: SIDES[token.attrGet("style")] }); // no style: the policy forbids it
+  if (token.tag === "th") node.scope = "col";
+  return node;
 }

@@ -114,8 +114,15 @@ export class Talk {
     const question = conversation.path(message.parent).findLast(({ role }) => role === "user");
     const anew = ["Begin a new chat with this message", () => this.page.beginWith(question.content)];
     const shorten = ["Shorten the message", () => this.page.thread.view(question).edit()];
+    if (this.#alone(message, conversation)) return [shorten];
     const drop = ["Leave out the oldest messages", () => this.#dropping(message)];
     return this.#drops(conversation) ? [shorten, anew] : [drop, anew, shorten];
+  }
+
+  /** Whether a question was read by itself: nothing older that could be left out was there, or all of it was. */
+  #alone(reply, conversation) {
+    const sent = conversation.messages(reply.parent);
+    return sent.length === 1 || (this.#drops(conversation) && sent.at(-1).role === "user");
   }
 
   /** Whether the oldest messages are left out where a conversation does not fit. */
@@ -242,13 +249,14 @@ export class Talk {
       return;
     }
     if (!(error instanceof ApiError)) console.error(error);
-    const failed = error.code === TOO_LONG ? this.#tooLong(conversation) : error.message;
+    const failed = error.code === TOO_LONG ? this.#tooLong(message, conversation) : error.message;
     Object.assign(message, { failed, code: error.code, status: error.status });
   }
 
   /** The server's own sentence is for programs. */
-  #tooLong(conversation) {
-    const what = this.#drops(conversation) ? "This message alone" : "This chat, with the reply,";
+  #tooLong(message, conversation) {
+    const alone = !message.content && this.#alone(message, conversation);
+    const what = alone ? "This message alone" : "This chat, with the reply,";
     const tokens = this.page.model?.context_length?.toLocaleString("en");
     return `${what} is longer than what the model can keep in view${tokens ? ` (${tokens} tokens)` : ""}.`;
   }
