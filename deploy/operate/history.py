@@ -17,6 +17,7 @@ from streams.log.contract import Log
 from streams.open import open_log
 from streams.records import Json
 from streams.settings import StreamsSettings
+from streams.store.states import WAITING
 from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, GenerationRow, JudgementRow, RecipeRow, TurnRow
 
@@ -181,11 +182,16 @@ def moved_by(session: Session, made: GenerationRow) -> list[tuple[str, float]]:
 
 
 def turns(session: Session, line: str, limit: int) -> list[tuple[TurnRow, list[JudgementRow]]]:
-    """Return the newest turns of a line with their judgements, newest first."""
+    """Return the newest turns of a line with their judgements, newest first.
+
+    What waits for its judge is no judgement.
+    """
     newest = select(TurnRow).where(TurnRow.line == line)
     rows = session.exec(newest.order_by(col(TurnRow.sequence).desc()).limit(limit)).all()
     ids = [row.id for row in rows]
-    verdicts = select(JudgementRow).where(col(JudgementRow.turn_id).in_(ids))
+    verdicts = select(JudgementRow).where(
+        col(JudgementRow.turn_id).in_(ids), JudgementRow.evidence != WAITING
+    )
     by_turn: dict[str, list[JudgementRow]] = {}
     for verdict in session.exec(verdicts.order_by(col(JudgementRow.created_ms))):
         by_turn.setdefault(verdict.turn_id, []).append(verdict)
