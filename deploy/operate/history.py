@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, and_, col, select
 
 from deploy.errors import DeployError
+from streams.line import ledger
 from streams.line.became import changes_of, ended, ends_of
 from streams.line.line import Line
 from streams.line.offer import decided
@@ -122,8 +123,10 @@ def versions(session: Session, line: str, limit: int) -> list[Version]:
     newest = newest.order_by(col(RecipeRow.number).desc(), col(RecipeRow.created_ms).desc())
     rows = session.exec(newest.limit(limit)).all()
     names = [row.version for row in rows]
-    made = session.exec(select(GenerationRow).where(col(GenerationRow.child).in_(names))).all()
-    by_child = {row.child: row for row in made}
+    of_names = select(GenerationRow).where(col(GenerationRow.child).in_(names))
+    by_child: dict[str | None, GenerationRow] = {}
+    for made in session.exec(of_names.order_by(*ledger.SAID_LAST)):
+        by_child.setdefault(made.child, made)
     ends = ends_of(session, line, names)
     return [Version(r, by_child.get(r.version), ends[r.version]) for r in rows]
 
@@ -147,10 +150,9 @@ def find_version(session: Session, start: str, *, line: str) -> Version:
         rows = session.exec(select(RecipeRow).where(begins).limit(NAMED + 1)).all()
     if len(rows) != 1:
         raise DeployError(_not_one(rows, start, by, line))
-    made = select(GenerationRow).where(GenerationRow.child == rows[0].version)
     name = rows[0].version
     changes = changes_of(session, rows[0].line, [name], CHANGES)
-    return Version(rows[0], session.exec(made).first(), ended(name, changes))
+    return Version(rows[0], ledger.made(session, name), ended(name, changes))
 
 
 def _not_one(rows: Sequence[RecipeRow], start: str, by: str, line: str) -> str:
