@@ -97,10 +97,12 @@ def test_what_only_they_held_may_be_promoted_without_them(tmp_path: Path, common
     say(learner, [CID], first=5)
     learner.learn()
     assert states(learner) == ["held", "released"]
-    built = exact(learner, CID)
+    asks, blind = (
+        learner.settings.model_copy(update={"probes": (probe,)}) for probe in ("odds", "finite")
+    )
+    built = exact(learner, CID, asks)
     assert (built.passed, state_of(learner, built.version)) == (True, "passed")
-    strict = learner.settings.model_copy(update={"gate_sense_nats": -100.0})
-    again = exact(learner, CID, strict)
+    again = exact(learner, CID, blind)
     assert (again.version, again.passed, again.new) == (built.version, False, False)
     with pytest.raises(DeployError, match="the gate has not let it through"):
         promote(learner, built.version)
