@@ -57,7 +57,7 @@ def forget(
         return
     for sentence in _told(report, settings):
         typer.echo(plain(sentence))
-    _show(report, standing)
+    _show(report, standing, exact=forgetting.needs_exact(report.influenced, chain))
 
 
 def _told(report: Report, settings: StreamsSettings) -> list[str]:
@@ -95,7 +95,7 @@ def _told(report: Report, settings: StreamsSettings) -> list[str]:
     return said
 
 
-def _show(report: Report, standing: list[str]) -> None:
+def _show(report: Report, standing: list[str], *, exact: bool) -> None:
     if not report.influenced:
         typer.echo("no version was made with their turns")
         return
@@ -107,5 +107,5 @@ def _show(report: Report, standing: list[str]) -> None:
     if standing:
         typer.echo(
             f"the serving version {standing[-1]} and {len(standing) - 1} before it stand on them:"
-            f" quickset replay --without {report.principal}"
+            f" quickset replay --without {report.principal}{' --exact' if exact else ''}"
         )

@@ -29,11 +29,11 @@ from deploy.errors import ForgetError
 from learner.forget import store as stored
 from learner.forget.store import Influence
 from learner.rerun import own_home
-from learner.settings import group_of
+from learner.settings import SEARCHED, group_of
 from streams.keeping import erase, forgotten
 from streams.log.contract import Log, entries_now, outgoing
 from streams.open import KAFKA_SCHEME
-from streams.records import Forgotten
+from streams.records import Forgotten, Recipe
 from streams.settings import StreamsSettings
 from streams.spool.folder import forget_left
 from streams.status import spooled
@@ -303,3 +303,13 @@ def versions_standing_on(influenced: Iterable[Influence], chain: Iterable[str]) 
     names = list(chain)
     first = next((place for place, name in enumerate(names) if name in moved), len(names))
     return names[first:]
+
+
+def needs_exact(influenced: Iterable[Influence], chain: Iterable[Recipe]) -> bool:
+    """Return whether only an exact run leaves them out of a chain of versions.
+
+    Where searched noise lies was chosen on all turns of a batch, so what others said in it cannot
+    be told apart from theirs without scoring again (learner.rerun.refit).
+    """
+    searched = {recipe.version for recipe in chain if recipe.noise in SEARCHED}
+    return any(each.version in searched and each.turns < each.of_turns for each in influenced)

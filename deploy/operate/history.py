@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, and_, col, select
 
 from deploy.errors import DeployError
+from streams.line import ledger
 from streams.line.became import changes_of, ended, ends_of
 from streams.line.line import Line
 from streams.line.offer import decided
@@ -17,6 +18,7 @@ from streams.log.contract import Log
 from streams.open import open_log
 from streams.records import Json
 from streams.settings import StreamsSettings
+from streams.store.states import WAITING
 from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, GenerationRow, JudgementRow, RecipeRow, TurnRow
 
@@ -121,8 +123,10 @@ def versions(session: Session, line: str, limit: int) -> list[Version]:
     newest = newest.order_by(col(RecipeRow.number).desc(), col(RecipeRow.created_ms).desc())
     rows = session.exec(newest.limit(limit)).all()
     names = [row.version for row in rows]
-    made = session.exec(select(GenerationRow).where(col(GenerationRow.child).in_(names))).all()
-    by_child = {row.child: row for row in made}
+    of_names = select(GenerationRow).where(col(GenerationRow.child).in_(names))
+    by_child: dict[str | None, GenerationRow] = {}
+    for made in session.exec(of_names.order_by(*ledger.SAID_LAST)):
+        by_child.setdefault(made.child, made)
     ends = ends_of(session, line, names)
     return [Version(r, by_child.get(r.version), ends[r.version]) for r in rows]
 
@@ -146,10 +150,9 @@ def find_version(session: Session, start: str, *, line: str) -> Version:
         rows = session.exec(select(RecipeRow).where(begins).limit(NAMED + 1)).all()
     if len(rows) != 1:
         raise DeployError(_not_one(rows, start, by, line))
-    made = select(GenerationRow).where(GenerationRow.child == rows[0].version)
     name = rows[0].version
     changes = changes_of(session, rows[0].line, [name], CHANGES)
-    return Version(rows[0], session.exec(made).first(), ended(name, changes))
+    return Version(rows[0], ledger.made(session, name), ended(name, changes))
 
 
 def _not_one(rows: Sequence[RecipeRow], start: str, by: str, line: str) -> str:
@@ -181,11 +184,16 @@ def moved_by(session: Session, made: GenerationRow) -> list[tuple[str, float]]:
 
 
 def turns(session: Session, line: str, limit: int) -> list[tuple[TurnRow, list[JudgementRow]]]:
-    """Return the newest turns of a line with their judgements, newest first."""
+    """Return the newest turns of a line with their judgements, newest first.
+
+    What waits for its judge is no judgement.
+    """
     newest = select(TurnRow).where(TurnRow.line == line)
     rows = session.exec(newest.order_by(col(TurnRow.sequence).desc()).limit(limit)).all()
     ids = [row.id for row in rows]
-    verdicts = select(JudgementRow).where(col(JudgementRow.turn_id).in_(ids))
+    verdicts = select(JudgementRow).where(
+        col(JudgementRow.turn_id).in_(ids), JudgementRow.evidence != WAITING
+    )
     by_turn: dict[str, list[JudgementRow]] = {}
     for verdict in session.exec(verdicts.order_by(col(JudgementRow.created_ms))):
         by_turn.setdefault(verdict.turn_id, []).append(verdict)

@@ -25,6 +25,7 @@ from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Banks, load_set
 from learner.safety.readings.replies import is_refusal
 from learner.settings import LearnerSettings
+from streams.line import ledger
 from streams.line.line import Line
 from streams.model.open import BaseModel
 from streams.store.tables import GenerationRow
@@ -59,7 +60,7 @@ def due(
     if not settings.drift_refusal:
         return None
     of_child = select(GenerationRow.gate).where(GenerationRow.child == line.version)
-    share = refusing(session.exec(of_child).first() or {})
+    share = refusing(session.exec(of_child.order_by(*ledger.SAID_LAST)).first() or {})
     if share is None or share >= settings.drift_refusal:
         return None
     newest = select(GenerationRow.horizon).where(GenerationRow.line == line.name)

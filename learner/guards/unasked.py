@@ -15,13 +15,14 @@ from sqlmodel import Session
 
 from learner.batch.plan import next_row, unfinished
 from learner.rollout import claims
-from learner.rollout.closer import SupportsGate, joined, made
+from learner.rollout.closer import SupportsGate, joined
 from learner.rollout.release import Report
 from learner.settings import LearnerSettings
 from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.policy import LEARNER
 from streams.line.verbs import Audit
+from streams.records import Rollout
 from streams.settings import RolloutSettings
 from streams.store import outbox
 from streams.store.lease import Writing
@@ -57,7 +58,7 @@ class LookBack:
         with parts.store.reading() as session:
             if unfinished(session, line.name) or claims.awaited(session, line.name) > line.seq:
                 return False
-            row = made(session, line.version)
+            row = ledger.made(session, line.version)
             if row is None or not (row.gate or {}).get("quick") or line.previous is None:
                 self._looked = line.version
                 return False
@@ -79,28 +80,39 @@ class LookBack:
 
         back: what serves then; None: that is an operator's to decide, who reads the report
         """
-        row = made(session, line.version)
+        row = ledger.made(session, line.version)
         if row is None:
             return
         row.gate = joined(row.gate or {}, report.as_json())
         session.add(row)
         if report.passed or back is None:
             return
-        taken = next_row(session, line, self._settings, now_ms=now_ms)
-        taken.state, taken.done_ms = WITHDRAWN, now_ms
-        taken.reason = f"asked once the base had been measured: {report.reason}"
-        taken.withdraws = {"probes": True, "to": back}
-        id = id_of("unasked", taken.id)
-        change = verbs.rollback(line, Audit(LEARNER, taken.reason, now_ms, id), to=back)
-        taken.seq = change.seq
-        session.add(taken)
+        reason = f"asked once the base had been measured: {report.reason}"
+        change = take_back(session, line, self._settings, reason, back=back, now_ms=now_ms)
         outbox.put(session, "rollouts", line.name, change, line=line.name)
+
+
+def take_back(
+    session: Session, line: Line, settings: LearnerSettings, reason: str, *, back: str, now_ms: int
+) -> Rollout:
+    """Note in a generation of its own that what serves failed, and return what lets `back` serve.
+
+    The caller commits, and sees to it that the log takes the change.
+    """
+    taken = next_row(session, line, settings, now_ms=now_ms)
+    taken.state, taken.done_ms, taken.reason = WITHDRAWN, now_ms, reason
+    taken.withdraws = {"probes": True, "to": back}
+    id = id_of("unasked", taken.id)
+    change = verbs.rollback(line, Audit(LEARNER, reason, now_ms, id), to=back)
+    taken.seq = change.seq
+    session.add(taken)
+    return change
 
 
 def _asked_whole(session: Session, line: Line) -> str:
     """Return the newest version before the one that serves that was asked all, as the base was."""
     for version in reversed(line.served[1:-1]):
-        row = made(session, version)
+        row = ledger.made(session, version)
         if row is None or not (row.gate or {}).get("quick"):
             return version
     return line.served[0]

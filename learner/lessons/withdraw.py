@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 from learner.batch.plan import next_row
 from learner.settings import LearnerSettings
-from streams.line import verbs
+from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.policy import LEARNER
 from streams.line.verbs import Audit
@@ -78,7 +78,7 @@ def _no_worse(session: Session, line: Line) -> str:
     """Return the last version that served and learned none of what is set aside, or a part of."""
     version = line.version
     for before in reversed(line.served[:-1]):
-        made = session.exec(select(GenerationRow).where(GenerationRow.child == version)).first()
+        made = ledger.made(session, version)
         if made is None or made.parent != before or not _is_set_aside(session, made):
             return version
         version = before

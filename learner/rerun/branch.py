@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from kernels.contract import Backend
 from kernels.version.build import Source, build
@@ -19,11 +19,12 @@ from learner.safety.gate import Gate
 from learner.safety.kept import KeptBase
 from learner.safety.measuring import measuring_of
 from learner.settings import LearnerSettings, group_of
+from streams.errors import LedgerError
 from streams.line import ledger
 from streams.model.open import BaseModel
 from streams.records import Mask, Recipe
 from streams.store.lease import keep_waiting
-from streams.store.states import HELD, PASSED
+from streams.store.states import HELD, PASSED, PROMOTABLE
 from streams.store.store import Store
 from streams.store.tables import GenerationRow, RecipeRow
 from streams.wire import id_of
@@ -91,19 +92,19 @@ def finish(
 ) -> Rebuilt:
     """Ask the gate about the last version that was made, and keep those that are new.
 
+    What the gate says now of a version that the line has made itself stands beside the line, where
+    it is not what decided there: by that it may be promoted or not.
+
     instead_of: the chain that they would replace
     made: the chain that was made; new: the generations of those that the ledger lacks
     how: quick or exact
     """
     last = made[-1]
     with store.reading() as session:
-        known = session.exec(
-            select(GenerationRow).where(GenerationRow.child == last.version)
-        ).first()
+        known = ledger.made(session, last.version)
     builder.tell("the gate asks")
     passed, reason, report = _ask(builder, mask, instead_of, made)
-    if known is None:
-        _keep(store, made, new, how, passed=passed, reason=reason, report=report)
+    _keep(store, made, new, how, passed=passed, reason=reason, report=report)
     return Rebuilt(
         version=last.version,
         digest=last.digest,
@@ -148,12 +149,29 @@ def _keep(
         for recipe in made:
             ledger.append(session, recipe, created_ms=now_ms)
         for row in new:
-            if row.child in known:
-                continue  # of an earlier rebuilding, which began alike
-            row.line, row.done_ms = line, now_ms
-            row.id = id_of(line, row.child)
-            row.batch = plans.unsaid(session, row.batch)
-            if row.child == last:
-                row.state, row.gate = (PASSED if passed else HELD), report
-                row.reason = f"{row.reason}; {reason}"
-            session.add(row)
+            if row.child not in known and row.child != last:  # else an earlier one began alike
+                _put(session, row, line, now_ms)
+        before = ledger.made(session, last)
+        is_own = before is not None and before.line == made[-1].line
+        if before is not None and is_own and (before.state in PROMOTABLE) == passed:
+            return
+        row = next((row for row in new if row.child == last), None) or _asked_again(before)
+        row.state, row.gate = (PASSED if passed else HELD), report
+        row.reason = f"{row.reason}; {reason}"
+        _put(session, row, line, now_ms)
+
+
+def _asked_again(made: GenerationRow | None) -> GenerationRow:
+    """Return the generation of a version that nothing was left out of, to stand beside its own."""
+    if made is None:
+        raise LedgerError("the store does not hold the generation that made the last version")
+    reason = f"generation {made.number}, of which nobody was left out"
+    return GenerationRow(**made.model_dump() | {"reason": reason, "seq": None})
+
+
+def _put(session: Session, row: GenerationRow, line: str, now_ms: int) -> None:
+    """Keep a generation beside its line, or in the place of the same from an earlier building."""
+    row.line, row.done_ms = line, now_ms
+    row.id = id_of(line, row.child)
+    row.batch = plans.unsaid(session, row.batch)
+    session.merge(row)

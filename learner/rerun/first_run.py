@@ -9,7 +9,7 @@ which it is said where the history is not what the first run met. Writes nothing
 """
 
 import heapq
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from learner.settings import MOST_TURNS, LearnerSettings, group_of
 from streams.errors import LedgerError, RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
+from streams.line.became import ENDS
 from streams.line.policy import LEARNER
 from streams.log.contract import Entry, Log, entries_now
 from streams.records import Deletion, Mask, Recipe, decode, speaker
@@ -51,6 +52,7 @@ class History:
     plans: tuple[GenerationRow, ...]
     rests: tuple[RestRow, ...]  # in order
     changes: tuple[RolloutRow, ...]  # by operators, in order
+    in_vain: Mapping[str, str]  # why candidates did not come to serve by their trials, by version
     recipes: Mapping[str, Recipe]  # of the plans' children
     left_out: Collection[str]  # principals
     notes: tuple[str, ...] = ()
@@ -73,11 +75,8 @@ def read_history(
                 f"generation {row.number} of {line} was planned by an older build, which did not"
                 " note what it knew: only replay --without, without --exact, can leave somebody out"
             )
-    changes = session.exec(
-        select(RolloutRow)
-        .where(RolloutRow.line == line, RolloutRow.who != LEARNER)
-        .order_by(col(RolloutRow.seq))
-    ).all()
+    of_changes = select(RolloutRow).where(RolloutRow.line == line)
+    changes = session.exec(of_changes.order_by(col(RolloutRow.seq))).all()
     children = [str(row.child) for row in plans if row.child]
     kept = select(RecipeRow).where(col(RecipeRow.version).in_(children))
     recipes = {row.version: Recipe.model_validate(row.record) for row in session.exec(kept)}
@@ -91,10 +90,44 @@ def read_history(
         said=tuple(said),
         plans=tuple(plans),
         rests=_rests(session, line, plans),
-        changes=tuple(changes),
+        changes=tuple(change for change in changes if change.who != LEARNER),
+        in_vain=tried_in_vain(changes),
         recipes=recipes,
         left_out=tuple(left_out),
-        notes=_not_noted(plans) + deleted,
+        notes=_not_noted(plans) + _tried(changes) + deleted,
+    )
+
+
+def tried_in_vain(changes: Iterable[RolloutRow]) -> dict[str, str]:
+    """Return why candidates did not come to serve by their first trials, by version.
+
+    changes: of a line, in order
+    """
+    found: dict[str, str] = {}
+    done: set[str] = set()
+    for change in changes:
+        candidate = change.candidate
+        if candidate is None or candidate in done:
+            continue
+        found[candidate] = "it was on trial still"
+        if change.state == "aborted":
+            found[candidate] = f"its trial was ended ({change.verb} by {change.who})"
+        elif change.state == "completed":
+            del found[candidate]
+        if change.state in ENDS:
+            done.add(candidate)
+    return found
+
+
+def _tried(changes: Iterable[RolloutRow]) -> tuple[str, ...]:
+    """Say what of trials cannot be repeated."""
+    if not any(change.candidate for change in changes):
+        return ()
+    return (
+        "candidates of this line were tried before they served: one that is the same here comes to"
+        " serve or not as it did then, at once; any other serves as soon as the gate lets it"
+        " through, as nobody has tried it, so the result may differ from a line that never met"
+        " those who are left out",
     )
 
 

@@ -17,7 +17,8 @@ than the one that the first run went back to. So are a reset, and that it is lea
 operator promoted is not: it is said. A plan that the first run gave up untried, because its parent
 had been taken back meanwhile, is given up here as well; and a deletion of a turn that a plan in the
 first run's hands was to learn from, or had set aside, is heard here, too, before anything of the
-plan is computed.
+plan is computed. So is a change that came before what the plan in hand had made. A version that
+failed when it served already is taken back at its place; a candidate tried in vain is held.
 
 Writes nothing but to its own home. Knows nothing of how its result is kept.
 """
@@ -35,6 +36,7 @@ from learner.assembly import assemble
 from learner.batch.plan import FIRST_TURNS, OWN_GOLD, RENEWS, SEATS
 from learner.batch.window import UNTRIED
 from learner.forget.plans import DELETED
+from learner.guards import unasked
 from learner.loop import Learner
 from learner.parts import Parts
 from learner.rerun.first_run import History, deleted_by, deletion_in, place_of, settings_of
@@ -55,7 +57,7 @@ from streams.model.open import BaseModel
 from streams.records import Recipe, Rollout
 from streams.settings import StreamsSettings
 from streams.store.lease import Lease
-from streams.store.states import PLANNED
+from streams.store.states import HELD, PLANNED
 from streams.store.store import Store, open_store
 from streams.store.tables import GenerationRow, RolloutRow
 
@@ -148,6 +150,9 @@ class _Run:
         self._rest(settings, before=plan.number)
         self._now_ms = plan.planned_ms
         self._know(plan.horizon, settings)
+        if plan.withdraws.get("probes"):
+            self._take_back(plan, settings)
+            return
         self._plan = plan
         self._step(settings, number=plan.number)
         self._plan = None
@@ -260,6 +265,24 @@ class _Run:
             return verbs.learn(line, audit)
         return verbs.reset(line, self._base.name, audit)
 
+    def _take_back(self, plan: GenerationRow, settings: LearnerSettings) -> None:
+        """Take back what failed when it served already, where it serves here, too."""
+        learner, back = self._learner_of(settings), str(plan.withdraws["to"])
+        learner.catch_up()
+        with self._store.transaction() as session:
+            line = self._line(session)
+            if line.version != plan.parent or back not in line.served[:-1]:
+                self._notes.append(
+                    f"that {plan.parent} was taken back is not repeated, as it does not serve here:"
+                    " the gate asks what stands in its place all that it was asked when it served"
+                )
+                return
+            change = unasked.take_back(
+                session, line, settings, plan.reason, back=back, now_ms=self._now_ms
+            )
+        self._log.append([outgoing("rollouts", line.name, change)])
+        learner.catch_up()
+
     def _line(self, session: Session) -> Line:
         return claims.line_now(session, Line(self._history.line, (self._base.name,)))
 
@@ -273,10 +296,11 @@ class _Run:
         return self._learner
 
     def _parts(self, settings: LearnerSettings) -> Parts:
-        gate = KnownGate(self._gate(settings), self._history.plans)
+        history = self._history
+        gate = KnownGate(self._gate(settings), history.plans, history.in_vain)
         return assemble(
             self._base,
-            self._history.mask,
+            history.mask,
             settings,
             store=self._store,
             log=self._log,
@@ -308,6 +332,27 @@ class _Run:
             self._give(horizon, last=max(ranks))
             self._learner.catch_up()
 
+    def _hear_changes(self, plan: GenerationRow) -> None:
+        """Repeat what an operator changed while a plan was in the first run's hands, if it beat it.
+
+        So the child is too late here as well, and what is taken back is what served then.
+        """
+        if plan.state != HELD or not plan.gate.get("passed"):
+            return
+        beats = (
+            change.seq
+            for change in self._history.changes
+            if change.seq == plan.seq
+            or (
+                change.seq > plan.horizon["seq"]
+                and (change.verb == "reset" or change.version != plan.parent)
+            )
+        )
+        seq = next(beats, None)
+        if seq is not None and self._learner is not None and self._settings is not None:
+            self._repeat_changes(self._settings, known_seq=seq)
+            self._learner.catch_up()
+
     def _is_planned(self, row: GenerationRow) -> bool:
         with self._store.reading() as session:
             return session.get_one(GenerationRow, row.id).state == PLANNED
@@ -327,6 +372,7 @@ class _Run:
                 return void("a turn of its batch was deleted")
             if UNTRIED in self._plan.horizon:
                 return orphaned(planned.parent)
+            self._hear_changes(self._plan)
         row = self._known.get(planned.key)
         recipe = self._history.recipes.get(str(row.child)) if row is not None else None
         if row is None or recipe is None:

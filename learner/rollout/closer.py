@@ -9,8 +9,6 @@ one measures it.
 import logging
 from typing import Protocol
 
-from sqlmodel import Session, select
-
 from learner.rollout.release import Gate
 from learner.serving import Serving
 from streams.line import ledger
@@ -18,7 +16,6 @@ from streams.line.line import Line
 from streams.records import Json
 from streams.store.lease import Writing
 from streams.store.store import Store
-from streams.store.tables import GenerationRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,7 +75,7 @@ class Closer:
                 return False
         serving = parts.serving
         with parts.store.reading() as session:
-            row = made(session, version)
+            row = ledger.made(session, version)
             if row is None or not (row.gate or {}).get("quick"):
                 self._looked = version
                 return False
@@ -88,18 +85,13 @@ class Closer:
             candidate, serving.decoder, serving.name, candidate_name=version, whole=True
         )
         with writing() as session:
-            row = made(session, version)
+            row = ledger.made(session, version)
             if row is not None:
                 row.gate = joined(row.gate or {}, report.as_json())
                 session.add(row)
         self._looked = version  # not before it is written: what fails is done again
         _LOG.info("all probes of %s: %s", version, report.reason)
         return True
-
-
-def made(session: Session, version: str) -> GenerationRow | None:
-    """Read the generation that made a version."""
-    return session.exec(select(GenerationRow).where(GenerationRow.child == version)).first()
 
 
 def joined(quick: Json, whole: Json) -> Json:

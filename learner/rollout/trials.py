@@ -20,7 +20,7 @@ from learner.rollout.evidence.evidence import Difference, difference
 from learner.rollout.evidence.guardrails import Guardrail, watched
 from learner.rollout.evidence.observe import Observed, Observer, Readings
 from learner.rollout.evidence.voices import Remark, Voice, voices
-from streams.line import verbs
+from streams.line import ledger, verbs
 from streams.line.line import Line
 from streams.line.policy import LEARNER
 from streams.line.verbs import Audit
@@ -222,7 +222,7 @@ def _gate_of(session: Session, line: Line) -> Json:
     """Return what the gate said of the candidate on trial."""
     version = line.trial.version if line.trial else ""
     made = select(GenerationRow.gate).where(GenerationRow.child == version)
-    return dict(session.exec(made).first() or {})
+    return dict(session.exec(made.order_by(*ledger.SAID_LAST)).first() or {})
 
 
 def told(progress: Progress, decision: Decision) -> Json:

@@ -10,13 +10,21 @@ Knows recipes, not weights: whoever applies a chain checks the digest of each
 
 import time
 from collections.abc import Sequence
+from typing import Any, Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from streams.errors import LedgerError
 from streams.records import Recipe
 from streams.store.insert import insert_new
-from streams.store.tables import RecipeRow
+from streams.store.tables import GenerationRow, RecipeRow
+
+# The order of the generations that one version came of: first one beside the line, whose name is
+# longer (main/exact/…): of it the gate was asked anew, by whoever had the version built again.
+SAID_LAST: Final[tuple[Any, ...]] = (
+    func.length(GenerationRow.line).desc(),
+    col(GenerationRow.done_ms).desc(),
+)
 
 
 def append(session: Session, recipe: Recipe, *, created_ms: int | None = None) -> None:
@@ -62,6 +70,12 @@ def chain(session: Session, version: str, *, known: Sequence[Recipe] = ()) -> li
     if recipes:
         _prove_fits(recipes[-1], before[-1] if before else None)
     return before + recipes[::-1]
+
+
+def made(session: Session, version: str) -> GenerationRow | None:
+    """Read the generation that made a version; of several the one that says what holds of it."""
+    of_child = select(GenerationRow).where(GenerationRow.child == version)
+    return session.exec(of_child.order_by(*SAID_LAST)).first()
 
 
 def head(session: Session, line: str) -> Recipe | None:

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from agent.console.read.view import View
 from streams.records import Json
-from streams.store.states import FORGOTTEN
+from streams.store.states import FORGOTTEN, WAITING
 from streams.store.tables import JudgementRow, TurnRow
 
 LIMIT = 40
@@ -124,11 +124,11 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def judgements_of(session: Session, ids: Collection[str]) -> dict[str, list[Json]]:
-    """Read the verdicts on some turns, oldest first, by turn."""
+    """Read the verdicts on some turns, oldest first, by turn; what waits for its judge is none."""
     found: dict[str, list[Json]] = {}
     query = (
         select(JudgementRow)
-        .where(col(JudgementRow.turn_id).in_(ids))
+        .where(col(JudgementRow.turn_id).in_(ids), JudgementRow.evidence != WAITING)
         .order_by(col(JudgementRow.created_ms))
     )
     for row in session.exec(query).all():

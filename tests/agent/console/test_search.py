@@ -9,8 +9,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from agent.console import build_console
 from streams.records import Message
 from streams.settings import StreamsSettings
+from streams.store.states import WAITING
 from streams.store.store import Store, open_store
-from tests.agent.console.rows import FakeService, turn_row
+from tests.agent.console.rows import FakeService, judgement_row, turn_row
+
+REPLY = Message(role="assistant", content="Yes.")
 
 
 async def found_by(store: Store, text: str, **query: str) -> Any:
@@ -54,11 +57,26 @@ async def test_a_search_goes_on_where_a_page_of_it_ended(tmp_path: Path) -> None
         for number in range(9):
             words = "the user" if number % 3 == 0 else "somebody"
             asked = [Message(role="user", content=words)]
-            session.add(turn_row(number, asked, Message(role="assistant", content="Yes.")))
+            session.add(turn_row(number, asked, REPLY))
     read: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
         found = await found_by(store, "user", limit="2", after=cursor)
         read, cursor = read + [turn["id"] for turn in found["turns"]], found["next"]
     assert read == [f"chatcmpl-00000{number}" for number in (6, 3, 0)]
+    store.close()
+
+
+async def test_what_waits_for_its_judge_has_no_verdict(tmp_path: Path) -> None:
+    """Nobody has said anything of it yet; what was judged nothing of is another matter."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    with store.transaction() as session:
+        for number, evidence in enumerate((WAITING, "says nothing")):
+            row = turn_row(number, [Message(role="user", content="Why?")], REPLY)
+            session.add_all([row, judgement_row(row.id, 0, source="model", evidence=evidence)])
+    wanted = {"none": [0], "neither": [1], "any": [1], "": [0, 1]}
+    for verdict, numbers in wanted.items():
+        turns = (await found_by(store, "", verdict=verdict))["turns"]
+        assert [turn["id"] for turn in turns] == [f"chatcmpl-00000{n}" for n in numbers[::-1]]
+        assert [len(turn["judgements"]) for turn in turns] == numbers[::-1]
     store.close()

@@ -21,6 +21,7 @@ from streams.open import open_log
 from streams.records import Verb
 from streams.settings import StreamsSettings
 from streams.store.lesson_tables import LessonRow
+from streams.store.states import WAITING
 from streams.store.store import open_store
 from streams.store.tables import (
     ArtefactRow,
@@ -189,6 +190,27 @@ def test_lessons_are_listed_and_shown(
     code, _, err = run("lessons", "show", "turn", *home, capsys=capsys)
     assert code == 2
     assert "several lessons" in err
+
+
+@pytest.mark.parametrize("hinted", [True, False])
+def test_the_last_verdict_is_shown(
+    learned: StreamsSettings, capsys: pytest.CaptureFixture[str], hinted: bool
+) -> None:
+    """Of those that wish something, if any does; what waits for its judge has said nothing."""
+    store = open_store(learned)
+    with store.transaction() as session:
+        first = session.exec(select(JudgementRow)).one()
+        first.hint = "be brief" if hinted else None
+        body = first.model_dump() | {"hint": None, "source": "model"}
+        later = {"id": "k", "score": 1, "created_ms": 4}
+        waits = {"id": "w", "score": 0, "created_ms": 5, "evidence": WAITING}
+        session.add_all([JudgementRow(**body | each) for each in (later, waits)])
+    store.close()
+    home = ("--json", "--home", str(learned.home))
+    lesson = json.loads(run("lessons", "show", "turn-2", *home, capsys=capsys)[1])
+    assert lesson["score"] == (-1 if hinted else 1)
+    newest = json.loads(run("turns", *home, capsys=capsys)[1])[0]
+    assert [verdict["score"] for verdict in newest["judgements"]] == [-1, 1]
 
 
 @pytest.mark.parametrize("noted", [True, False])

@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from learner.rerun.first_run import History, read_history
+from learner.rerun.first_run import History, read_history, tried_in_vain
 from learner.settings import LearnerSettings
 from streams.errors import LedgerError
+from streams.line import verbs
+from streams.line.line import Line
 from streams.log.contract import Partition, Topic, outgoing
 from streams.log.sqlite import SqliteLog
 from streams.records import Deletion, Feedback, Mask
 from streams.settings import StreamsSettings
 from streams.store.states import FORGOTTEN
 from streams.store.store import Store, open_store
-from streams.store.tables import TurnRow
+from streams.store.tables import RolloutRow, TurnRow
 from streams.turn import beside_id
 from tests.flow.listening import Listener
 from tests.learner.turns import said, turn
@@ -157,3 +159,29 @@ def test_a_strangers_deletion_deletes_nothing(log: SqliteLog, store: Store) -> N
     log.append([outgoing("feedback", "k", strangers)])
     listen(log, store)
     assert [entry.id for entry in history(log, store, "bob").said] == ["strangers"]
+
+
+def test_what_trials_came_to_is_known_and_said(log: SqliteLog, store: Store) -> None:
+    """Only a first trial that was completed lets a candidate serve at its place; one may go on."""
+    line = Line("main", ("base",))
+    changes: list[RolloutRow] = []
+
+    def change(verb: str, *given: str, **more: float) -> None:
+        nonlocal line
+        audit = verbs.Audit("learner", "seen", 1, str(line.seq))
+        made = getattr(verbs, verb)(line, *given, audit, **more)
+        changes.append(RolloutRow(**made.model_dump()))
+        line = line.take(made)
+
+    for candidate, end in (("good", "promote_full"), ("bad", "abort")):
+        change("start", candidate, share=0.5)
+        change(end)
+    change("promote", "bad")
+    change("start", "new", share=0.5)
+    assert tried_in_vain(changes[:4]).keys() == {"bad"}
+    assert tried_in_vain(changes).keys() == {"bad", "new"}
+    assert history(log, store, "bob").notes == ()
+    with store.transaction() as session:
+        session.add_all(changes)
+    (note,) = history(log, store, "bob").notes
+    assert note.startswith("candidates of this line were tried")

@@ -40,7 +40,8 @@ def planned(report: Any) -> GenerationRow:
     """Return a generation of the first run with what was told of its child, as the store has it."""
     return GenerationRow(
         id="main/1", line="main", number=1, parent="old", child="new", key="0" * 16,
-        state="released", turn_ids=[], planned_ms=1, gate=json.loads(json.dumps(report.as_json())),
+        state="released" if report.passed else "held", turn_ids=[], planned_ms=1,
+        gate=json.loads(json.dumps(report.as_json())),
     )  # fmt: skip
 
 
@@ -89,3 +90,15 @@ def test_what_the_first_run_did_not_make_is_asked() -> None:
     gate.examine(CHILD, CHILD, "old", candidate_name="other")
     gate.examine(CHILD, CHILD, "older", candidate_name="new")
     assert asked.names == ["other", "new"]
+
+
+def test_what_was_let_through_passes_and_what_was_tried_in_vain_does_not() -> None:
+    """Whatever was found of the one when it served; whatever the gate said of the other before."""
+    later = planned(concluded([found("odds", 0.1, fails=True)]))
+    later.state, later.reason = "released", "nothing fell"
+    passed = KnownGate(Asked(), [later]).examine(CHILD, CHILD, "old", candidate_name="new")
+    assert (passed.passed, passed.reason) == (True, "nothing fell")
+    good = planned(concluded([found("odds", 0.9)]))
+    tried = KnownGate(Asked(), [good], {"new": "its trial was ended"})
+    held = tried.examine(CHILD, CHILD, "old", candidate_name="new")
+    assert (held.passed, held.reason) == (False, "its trial was ended")

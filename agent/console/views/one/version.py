@@ -10,6 +10,7 @@ from agent.console.read.versions import recipe_of
 from agent.console.views.changes import of_versions
 from agent.console.views.view import Ask, View
 from agent.errors import NotFoundError, UnknownVersionError
+from streams.line import ledger
 from streams.line.became import ended
 from streams.records import Json
 from streams.store.tables import GenerationRow, RecipeRow, RolloutRow, TurnRow
@@ -30,7 +31,7 @@ def read(session: Session, ask: Ask) -> Json:
     name = _whole(session, ask)
     changes = of_versions(session, ask, [name], CHANGES)
     recipe = session.get(RecipeRow, name)
-    made = session.exec(select(GenerationRow).where(GenerationRow.child == name)).first()
+    made = ledger.made(session, name)
     if recipe is None and made is None:
         if name not in _bases(session, ask):
             raise NotFoundError(f"no version {name} of the line {ask.line} is known")
