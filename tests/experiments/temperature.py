@@ -4,7 +4,8 @@ Run: python -m tests.experiments.temperature        (about fifteen minutes of on
 Prints, a pair of temperature and top_p: how many of the five small tasks are answered right, as a
 person would read the reply (the sets' README), a task and over all; how far replies to the gate's
 plain prompts are about these, nats a token, and the share of replies that is about nothing (under
-`--empty`); and how many of the replies to one prompt differ, which a learner explores by.
+`--empty`), and of longer ones the share that goes round in circles; and how many of the replies to
+one prompt differ, which a learner explores by.
 """
 
 # ruff: noqa: E402  (what torch reads when it is loaded is set before)
@@ -28,6 +29,7 @@ from learner.population.aboutness import aboutness
 from learner.safety.prompts import load_prompts
 from learner.safety.prompts.sets import Tasks, load_set
 from learner.safety.readings.asking import NUM_OTHERS
+from learner.safety.readings.replies import is_degenerate
 from streams.model.open import BaseModel, load_base
 from streams.records import Message, Sampling
 from streams.settings import ModelSettings
@@ -39,6 +41,7 @@ PAIRS: Final = (
 )  # fmt: skip
 TASK_TOKENS: Final = 48
 PLAIN_TOKENS: Final = 64
+LONG_TOKENS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--empty", type=float, default=0.5, help="nats a token")
+    parser.add_argument("--skip-tasks", action="store_true")
     given = parser.parse_args()
     base, backend = load_base(ModelSettings()), open_backend("cpu")
     plain = load_prompts("gate").benign
     for temperature, top_p in PAIRS:
         asker = Asker(base, temperature, top_p)
         seeds = range(given.seeds if temperature else 1)
-        right = rights(asker, seeds)
+        right = {} if given.skip_tasks else rights(asker, seeds)
         said = [asker.replies(plain, tokens=PLAIN_TOKENS, seed=seed) for seed in seeds]
         about = [
             each
@@ -123,12 +127,14 @@ def main() -> None:
                 pause=lambda: None,
             )
         ]
+        long = [asker.replies(plain, tokens=LONG_TOKENS, seed=seed) for seed in seeds]
+        circling = fmean(is_degenerate(each) for replies in long for each in replies)
         empty = fmean(each < given.empty for each in about)
         distinct = fmean(len(set(map(tuple, each))) for each in zip(*said, strict=True))
         tasks = " ".join(f"{name} {share:4.0%}" for name, share in right.items())
         print(
-            f"{temperature:.1f}, {top_p:.2f}: tasks {fmean(right.values()):5.1%} ({tasks}); "
-            f"about {fmean(about):+.2f}, of nothing {empty:4.1%}; "
+            f"{temperature:.1f}, {top_p:.2f}: tasks {fmean(right.values() or [0]):5.1%} ({tasks}); "
+            f"about {fmean(about):+.2f}, of nothing {empty:4.1%}, in circles {circling:4.1%}; "
             f"{distinct:.1f} of {len(said)} differ",
             flush=True,
         )
