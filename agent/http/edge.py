@@ -23,6 +23,8 @@ CLIENT_GONE = 499  # nginx's word for it: counted, never sent
 ENCODINGS = ("gzip", "deflate")  # of bodies
 _GZIP = ("gzip", "x-gzip")  # which are one (RFC 9110, sec. 8.4.1.3)
 _ZLIB_METHOD = 8  # the low half of the first byte of zlib's form; a deflated body may come without
+# What follows an end is copied at each: of a body of many short ones, this much.
+_PIECE_BYTES = 4096
 
 _LOG = logging.getLogger(__name__)
 
@@ -167,17 +169,24 @@ def _unsent(request: web.Request) -> int:
 def _decoded(body: bytes, *, is_gzip: bool, most: int) -> bytes:
     """What was packed; of more than is read, one byte more.
 
-    raises: EOFError where it is cut off, or something follows; zlib.error
+    raises: EOFError where it is cut off; zlib.error, also where something else follows
     """
     if is_gzip:
         form = 16 + zlib.MAX_WBITS
     else:
         form = zlib.MAX_WBITS if body[0] & 0x0F == _ZLIB_METHOD else -zlib.MAX_WBITS
-    unpacking = zlib.decompressobj(form)
-    plain = unpacking.decompress(body, most + 1)
-    if len(plain) <= most and (not unpacking.eof or unpacking.unused_data):
-        raise EOFError
-    return plain
+    plain, at = bytearray(), 0
+    while at < len(body):  # one may follow another (RFC 1952, sec. 2.2)
+        unpacking = zlib.decompressobj(form)
+        while not unpacking.eof:
+            piece = body[at : at + _PIECE_BYTES]
+            if not piece:
+                raise EOFError
+            plain += unpacking.decompress(piece, most + 1 - len(plain))
+            if len(plain) > most:
+                return bytes(plain)
+            at += len(piece) - len(unpacking.unused_data)
+    return bytes(plain)
 
 
 def _undecodable(encoding: str) -> InvalidError:

@@ -141,6 +141,8 @@ def packed(encoding: str, body: bytes) -> bytes:
         ("gzip", gzip.compress(TEXT)),
         ("GZIP", gzip.compress(TEXT)),
         ("x-gzip", gzip.compress(TEXT)),
+        ("gzip", gzip.compress(TEXT[:9]) + gzip.compress(TEXT[9:])),
+        ("gzip", b"".join(gzip.compress(bytes([byte])) for byte in TEXT)),
         ("deflate", zlib.compress(TEXT)),
         ("deflate", zlib.compress(TEXT)[2:-4]),  # as some send it, without zlib's own marks
     ],
@@ -158,7 +160,7 @@ async def test_a_packed_body_that_is_cut_off_or_damaged_is_refused(
     """Also where all of what was packed can still be read: nobody knows that it is all."""
     whole = zlib.compress(TEXT) if encoding == "deflate" else gzip.compress(TEXT)
     broken = [whole[:-size] for size in (1, 4, 6, len(whole) - 3)]
-    for body in (*broken, whole + b"more", whole * 2, whole[:-3] + b"\0\1\2", b"xxx"):
+    for body in (*broken, whole + b"more", whole * 2 + b"\x1f", whole[:-3] + b"\0\1\2", b"xxx"):
         head, told = await send(port, packed(encoding, body))
         assert head.split()[1] == b"400"
         assert "cannot be decoded" in json.loads(told)["error"]["message"]
