@@ -1,8 +1,9 @@
 """Turns what sampled tokens write into text: whole characters, and nothing of a stop string.
 
 Joined, the pieces are exactly the reply's text: the bytes of its tokens, each looked at once, read
-as UTF-8, with a mark in the place of what is none. Where calls of tools stand, a stop string ends
-nothing: it is about what is said, and a call without its end is none.
+as UTF-8, with a mark in the place of what is none, but without a character that the reply's end
+cuts: nobody wrote a mark, and what a client sends back is read again. Where calls of tools stand, a
+stop string ends nothing: it is about what is said, and a call without its end is none.
 
 Knows nothing of tokens, models or streams.
 """
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 CONTEXT: Final = 8  # tokens before a reply that it may go on with: more than a character has
-UNFINISHED: Final = "\ufffd"  # what stands for bytes that are no character
+NO_CHARACTER: Final = "\ufffd"  # what stands for bytes that are none
 _UTF8: Final = codecs.getincrementaldecoder("utf-8")
 
 
@@ -60,10 +61,13 @@ class Detokenizer:
         self.stopped_by: str | None = None
 
     def add(self, written: bytes, *, last: bool = False) -> str:
-        """Take what a token writes, and return the text that became certain; at the last, all."""
+        """Take what a token writes, and return the text that became certain.
+
+        last: nothing follows, so that all that is whole is certain
+        """
         if written and self._drops_space:
             self._drops_space, written = False, written.removeprefix(b" ")
-        self._held += self._utf8.decode(written, final=last)
+        self._held += self._utf8.decode(written)
         if not self._stop:
             text, self._held = self._held, ""
             return text

@@ -8,19 +8,17 @@ Nobody takes all descriptors either: over so many connections, those make room t
 
 import asyncio
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError
 
 from agent.errors import InvalidError
-from agent.http.edge import error_response, undecodable
+from agent.http.edge import error_response
 
 BACKLOG = 128  # connections taken up in one go, as asyncio does before it looks at any; its default
 TELL_S = 60.0  # between two words about it that there are too many
-_ENCODING = re.compile(r"\((\w+)\)")  # as aiohttp names the one that it misses a library for
 
 
 class Runner(web.AppRunner):
@@ -45,7 +43,9 @@ class Runner(web.AppRunner):
         most: connections at once; another one closes the oldest that asks for nothing, or is
             closed itself; full: told of it, once a minute
         """
-        super().__init__(app, **kwargs)
+        # Bodies come as they are sent: aiohttp would refuse an encoding before any route knows of
+        # it, and take a body that is cut off for a whole one.
+        super().__init__(app, auto_decompress=False, **kwargs)
         self._most, self._full = most, full
 
     @property
@@ -128,15 +128,12 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         if not isinstance(exc, HttpProcessingError) or request.writer.output_size > 0:
             return super().handle_error(request, status, exc, message)
-        response = error_response(_told(exc, message or ""), status=status)
+        response = error_response(_told(message or ""), status=status)
         response.force_close()
         return response
 
 
-def _told(cause: HttpProcessingError, message: str) -> InvalidError:
-    """What the client is told; aiohttp asks it to install libraries, which are ours to install."""
+def _told(message: str) -> InvalidError:
+    """What the client is told."""
     said = " ".join(message.split())[:200]
-    if isinstance(cause, ContentEncodingError):
-        named = _ENCODING.search(said)
-        return undecodable(named[1] if named else "unknown")
     return InvalidError(f"this is not HTTP that can be read: {said}", code="malformed_http")

@@ -204,10 +204,6 @@ def _prompt(ask: Ask, base: Renderer, messages: Sequence[Message]) -> list[int]:
         return base.render(noted, ask.tools, continues=ask.continues)
     except TemplateRefusedError as cause:  # such as "roles must alternate"
         raise InvalidError(str(cause), param=ask.named) from cause
-    except RecursionError as cause:
-        raise InvalidError(
-            "arguments of a tool call are nested too deep", param=ask.named
-        ) from cause
 
 
 def _shorter(ask: Ask) -> str:

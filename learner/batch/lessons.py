@@ -113,7 +113,7 @@ def _plain(turn: Turn, teacher: Teacher) -> Tokens:
     base = teacher.serving.base
     try:
         return tuple(base.render(turn.messages, turn.tools, continues=turn.continues))
-    except (TemplateRefusedError, RecursionError):  # arguments of a call may be nested deep
+    except TemplateRefusedError:  # the template of another model may have taken it
         return tuple(turn.prompt_token_ids)
 
 
@@ -134,7 +134,7 @@ def _asked(turn: Turn, hint: str, place: Placement, teacher: Teacher) -> Tokens:
         ids = teacher.serving.base.render(
             PLACEMENTS[place](turn.messages, hint), turn.tools, continues=turn.continues
         )
-    except (TemplateRefusedError, RecursionError):
+    except TemplateRefusedError:
         return ()  # the template of another model may have taken what ours does not
     return hints.cut_left(ids, teacher.settings.max_prompt_tokens)
 

@@ -72,8 +72,13 @@ class Prompt:
         continues: the reply goes on with the last message, the assistant's, which is left open
         raises: TemplateRefusedError when the template does not accept these messages
         """
-        plain = [self._defused_message(_plain(message)) for message in messages]
-        offered = _defused(list(tools), self._markers) if tools else None
+        try:
+            plain = [self._defused_message(_plain(message)) for message in messages]
+            offered = _defused(list(tools), self._markers) if tools else None
+        except RecursionError as cause:
+            raise TemplateRefusedError(
+                "tools or arguments of a tool call are nested too deep"
+            ) from cause
         if not continues:
             return self._encoded(self._template.render(plain, offered, opens_reply=True))
         if plain[-1]["role"] != "assistant" or "tool_calls" in plain[-1]:

@@ -2,8 +2,9 @@
 
 A template may want content as text or as a list of parts; may refuse or pass over what the system
 says, tools, or the ids of calls; may be broken, or leave out what the user says. What it cannot
-render itself is rewritten before (streams.model.tool_text), and one that loses words of an ordinary
-conversation is refused when the model is opened: served, it would answer what nobody asked.
+render itself is rewritten before (streams.model.tool_text), and one that loses or changes words of
+an ordinary conversation, of a long one, or of a long text, is refused when the model is opened:
+served, it would answer what nobody asked.
 
 Knows nothing of tokens: templates turn messages into text.
 """
@@ -77,6 +78,26 @@ _SHAPES: Final[tuple[tuple[str, list[Json]], ...]] = (
         ],
     ),
 )
+# What is to be found letter by letter in each message of somebody: signs that a template may write
+# otherwise, a line's end and the blanks behind it, and more characters than one may cut texts to.
+# No empty line: Falcon's templates take those out.
+_SIGNS: Final = "<b>\"Grün\" & 'café'</b>\n    if 1 < 2: {{ \\ }}"
+_LONG_CHARS: Final = 4000
+_WIDE_MESSAGES: Final = 41  # and one of the system
+
+
+def _wide_talk() -> list[Json]:
+    """A conversation of many messages, the first of each role long, each with a word of its own."""
+    roles = ("system", *("user", "assistant") * (_WIDE_MESSAGES // 2), "user")
+    words = [f"rowan{number:02}" for number in range(len(roles))]
+    long = " ".join([_SIGNS, *["bramble"] * (_LONG_CHARS // len("bramble "))])
+    return [
+        {"role": role, "content": f"{word} {long} end{word}" if number < 3 else word}
+        for number, (role, word) in enumerate(zip(roles, words, strict=True))
+    ]
+
+
+_WIDE: Final = _wide_talk()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +129,7 @@ class Template:
         """Find out what it can render.
 
         tokenizer: of transformers
-        raises: TemplateRefusedError when it cannot be read, or loses words of a conversation
+        raises: TemplateRefusedError when it cannot be read, or loses or changes words
         """
         self._tokenizer = tokenizer
         self.abilities = self._find_abilities()
@@ -148,8 +169,11 @@ class Template:
             text = self._tokenizer.apply_chat_template(
                 plain, tools=offered, tokenize=False, add_generation_prompt=opens_reply
             )
-        except RecursionError:
-            raise
+        except RecursionError as cause:
+            raise TemplateRefusedError(
+                "these messages are nested too deep for the model's chat template, or it calls "
+                "itself without end"
+            ) from cause
         except Exception as cause:  # a template is a program, and may fail in every way
             why = (str(cause).splitlines() or [type(cause).__name__])[0]
             raise TemplateRefusedError(
@@ -162,6 +186,7 @@ class Template:
             for tools, short_ids in ((True, False), (True, True), (False, False)):
                 can = Abilities(parts, system, tools, short_ids)
                 if self._keeps(can, _TOOL_TALK, _SAID, [_TOOL]) and self._keeps_talk(can):
+                    self._prove_wide(can)
                     return self._with_shapes(can)
         text = self._render(Abilities(), _TALK, None)  # if it is broken, this says how
         lost = ", ".join(word for word in _words(_TALK) if word not in text) or "the tools' words"
@@ -169,6 +194,30 @@ class Template:
             "the model's chat template leaves out words of the conversation; of a probe, it lost "
             f"{lost}"
         )
+
+    def _prove_wide(self, can: Abilities) -> None:
+        """Prove that long talks, long texts and odd signs are rendered as they are.
+
+        raises: TemplateRefusedError
+        """
+        text = self._render(can, _WIDE, None)
+        said = _words(_WIDE)
+        long = said[:3]
+        talk = [text.find(words.split()[0]) for words in said[1:]]  # a system may stand anywhere
+        lost = {
+            "messages of a long conversation": [words.split()[0] for words in said],
+            "the end of a long message": [words.split()[-1] for words in long],
+            f"signs or line ends, as of {_SIGNS!r}": [f"{one.split()[0]} {_SIGNS}" for one in long],
+            "letters within a long message": long,
+        }
+        gone = [what for what, words in lost.items() if not all(word in text for word in words)]
+        if talk != sorted(talk):
+            gone.append("the order of messages")
+        if gone:
+            raise TemplateRefusedError(
+                "the model's chat template changes or leaves out what is said; of a probe, it lost "
+                f"{gone[0]}"
+            )
 
     def _with_shapes(self, can: Abilities) -> Abilities:
         """The same, with what gives it rarer shapes in others, where these say more."""

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web_runner import BaseRunner
 
 from agent.constrain.contract import Compiler
 from agent.constrain.open import open_compiler
+from agent.http.runner import Runner
 from agent.server import build_app
 from agent.service import AgentService
 from agent.settings import AgentSettings
@@ -27,6 +29,13 @@ from tests.agent.fakes import FakeBase, FakeResidents, FakeSpool
 from tests.agent.scripted import HELLO, Script, ScriptedEngine
 
 ClientOf = TestClient[web.Request, web.Application]
+
+
+class Served(TestServer):
+    """A test server over the agent's own connections."""
+
+    async def _make_runner(self, **kwargs: Any) -> BaseRunner:
+        return Runner(self.app, **kwargs)
 
 
 @pytest.fixture(scope="package")
@@ -140,7 +149,7 @@ async def start_api(tmp_path: Path) -> AsyncIterator[StartApi]:
             poll_s=0.01,  # each test waits so long at its end
         )
         service.start()
-        server = TestServer(build_app(service))
+        server = Served(build_app(service))
         await server.start_server(shutdown_timeout=1.0)
         client: ClientOf = TestClient(server)
         started.append(Api(service, client, engine, spool, base, residents))

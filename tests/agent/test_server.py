@@ -119,6 +119,28 @@ async def test_the_likeliest_tokens_are_told_where_asked_for(api: Api) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("most", "text"), [(1, ""), (2, "é"), (3, "é"), (4, "é"), (5, "é€")])
+async def test_a_character_that_the_end_cuts_is_not_told(
+    api: Api, stream: bool, most: int, text: str
+) -> None:
+    """Nor recorded, whole or streamed; its bytes are named in logprobs."""
+    api.engine.script = [chr(byte) for byte in "é€".encode()]
+    api.engine.writes = lambda each: each.encode("latin-1")
+    response = await api.chat(logprobs=True, max_tokens=most, stream=stream)
+    if stream:
+        chunks = [chunk["choices"][0] for chunk in (await events(response))[:-1]]
+        said = "".join(chunk["delta"].get("content") or "" for chunk in chunks)
+        told = [each for chunk in chunks for each in (chunk["logprobs"] or {}).get("content", [])]
+    else:
+        choice = (await response.json())["choices"][0]
+        said, told = choice["message"]["content"], choice["logprobs"]["content"]
+    assert said == text
+    assert bytes(byte for each in told for byte in each["bytes"]) == "é€".encode()[:most]
+    (turn,) = api.turns()
+    assert (turn.reply.content, len(turn.logprobs)) == (text, most)
+
+
+@pytest.mark.parametrize("stream", [False, True])
 async def test_logprobs_are_right_beside_stop_strings(start_api: StartApi, stream: bool) -> None:
     """Tokens are named as they are sampled, not as their text is let go."""
     api: Api = await start_api(script=["One", " two", " three", " th", "e's", " end"])

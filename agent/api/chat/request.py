@@ -49,6 +49,8 @@ def _text(content: Any) -> Any:
     for number, part in enumerate(content):
         kind = part.get("type") if isinstance(part, dict) else None
         text = part.get(kind) if kind in ("text", "refusal") else None
+        if kind in ("text", "refusal") and not isinstance(text, str):
+            refuse("part {number} needs {kind}, which is a string", number=number, kind=kind)
         if not isinstance(text, str):
             refuse("part {number} is not text{kind}: this model reads text only", number=number,
                    kind=named_type(part))  # fmt: skip
@@ -164,7 +166,7 @@ class ChatRequest(ReplyForm):
 
     @model_validator(mode="after")
     def _logprobs_wanted(self) -> Self:
-        if self.top_logprobs is not None and not self.logprobs:
+        if self.top_logprobs and not self.logprobs:
             refuse("top_logprobs: it goes with logprobs, which must be true")
         return self
 

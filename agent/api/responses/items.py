@@ -36,7 +36,10 @@ def _text(content: Any) -> Any:
     joint = "\n"
     for number, part in enumerate(content):
         kind = part.get("type") if isinstance(part, dict) else None
-        said = part.get("refusal" if kind == "refusal" else "text") if kind in _PARTS else None
+        field = "refusal" if kind == "refusal" else "text"
+        said = part.get(field) if kind in _PARTS else None
+        if kind in _PARTS and not isinstance(said, str):
+            refuse("part {number} needs {field}, which is a string", number=number, field=field)
         if not isinstance(said, str):
             refuse("part {number} is not text{kind}: {why}", number=number, why=_TEXT_ONLY,
                    kind=named_type(part))  # fmt: skip

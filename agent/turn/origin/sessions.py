@@ -83,10 +83,15 @@ def _is_name(name: str) -> bool:
 def purpose_of(messages: Sequence[Message], headers: Mapping[str, str]) -> Purpose:
     """Return what a request is for; X-Turn-Type (side | main) decides before any guess.
 
+    A blank one says nothing. Those by which a client forbids something are refused where they are
+    blank: what was to be forbidden would be done.
+
     raises: InvalidError naming the header
     """
     kinds: Mapping[str, Purpose] = {"main": "main", "side": "side"}
     guess: Purpose = "chore" if is_chore(messages) else "main"
+    if not headers.get(PURPOSE_HEADER, "").strip():
+        return guess
     return _choice(headers, PURPOSE_HEADER, kinds, default=guess)
 
 

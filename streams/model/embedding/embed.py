@@ -31,8 +31,8 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of some texts, (texts, dimensions), each of length one.
 
-        Any text has a vector: an empty one, one with characters that no encoding has. Time and
-        memory grow with the length of a text, so a caller that reads strangers' texts cuts them.
+        Any text has a vector: an empty one, one with characters that no encoding has. No text takes
+        more time than as many of its first tokens as the model was made for.
         """
         ...
 

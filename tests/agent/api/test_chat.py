@@ -336,6 +336,21 @@ def test_the_likeliest_tokens_go_with_logprobs() -> None:
     """Up to 20 of them."""
     assert asked({"logprobs": True, "top_logprobs": 20}).top_logprobs == 20
     assert asked({"logprobs": True}).top_logprobs == 0
+    for none in ({}, {"logprobs": False}, {"logprobs": None}):
+        assert asked({"top_logprobs": 0, **none}).top_logprobs == 0
+
+
+@pytest.mark.parametrize("kind", ["text", "refusal"])
+@pytest.mark.parametrize("said", [{}, {"text": None, "refusal": None}, {"text": 3, "refusal": 3}])
+def test_a_part_without_its_text_is_told_what_it_needs(kind: str, said: dict[str, Any]) -> None:
+    """And not that a text is no text."""
+    content = [{"type": "text", "text": "Hi"}, {"type": kind} | said]
+    for read, given in (
+        (read_chat, {"messages": [{"role": "user", "content": content}]}),
+        (read_response, {"input": [{"role": "user", "content": content}]}),
+    ):
+        with pytest.raises(InvalidError, match=f"part 1 needs {kind}"):
+            read(json.dumps({"model": "quickset"} | given).encode())
 
 
 def test_each_choice_has_its_sampling() -> None:

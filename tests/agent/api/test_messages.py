@@ -440,3 +440,16 @@ def test_told_parts_are_the_parts_that_say_something(texts: list[str]) -> None:
     spoken = "".join(said for part, said in reply.parts if part.call is None)
     told = "".join(said for part, said in whole if part.call is None)
     assert told.strip() == spoken.strip()
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "nonsense", "gzip"])
+async def test_a_body_that_cannot_be_decoded_is_answered_in_anthropics_shape(
+    api: Api, encoding: str
+) -> None:
+    """Whatever the encoding: what refuses it knows which API was asked."""
+    headers = {"anthropic-version": "2023-06-01", "Content-Encoding": encoding}
+    answer = await api.client.post("/v1/messages", data=b"xx", headers=headers)
+    told = await answer.json()
+    assert (answer.status, told["type"]) == (400, "error")
+    assert told["error"]["type"] == "invalid_request_error"
+    assert "encod" in told["error"]["message"].lower()

@@ -27,6 +27,7 @@ from streams.records import Json, Message
 from streams.settings import StreamsSettings
 from streams.store.store import Store, open_store
 from streams.store.tables import ForgottenRow, RecipeRow, RolloutRow, SeenRow, TurnRow
+from tests.agent.conftest import Served
 from tests.agent.console.rows import BASE, FakeService, fill, judgement_row, turn_row
 
 Client = TestClient[web.Request, web.Application]
@@ -65,7 +66,7 @@ def service() -> FakeService:
 async def connect(service: FakeService, store: Store | None, log: Any = None) -> Client:
     """A started client; the fixture or test closes it."""
     app = build_console(service, store, log=log, interval_s=0, wait_s=PATIENT_S)
-    client: Client = TestClient(TestServer(app))
+    client: Client = TestClient(Served(app))
     await client.start_server()
     return client
 

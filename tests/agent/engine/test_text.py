@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from agent.engine.spelling import Spellings
-from agent.engine.text import UNFINISHED, Detokenizer, Spared
+from agent.engine.text import NO_CHARACTER, Detokenizer, Spared
 from tests.tiny import tiny_pieces_tokenizer, tiny_tokenizer
 
 BYTES, PIECES = tiny_tokenizer(), tiny_pieces_tokenizer()
@@ -33,8 +33,8 @@ def test_the_pieces_are_the_text(text: str) -> None:
     """Nothing is lost, nothing told twice, and no half of a character is shown."""
     out, _ = pieces(text, [])
     assert "".join(out) == text
-    if UNFINISHED not in text:
-        assert not any(UNFINISHED in piece for piece in out)
+    if NO_CHARACTER not in text:
+        assert not any(NO_CHARACTER in piece for piece in out)
 
 
 def unspared(text: str, stop: str, spared: Spared) -> tuple[str, str | None]:
@@ -107,9 +107,24 @@ def test_whatever_tokens_come_the_pieces_are_what_the_tokenizer_writes(
     whole = BYTES.decode(ids, clean_up_tokenization_spaces=False)
     assert whole.startswith(text)
     if stopped_by is None:
-        assert text == whole
+        assert whole in (text, text + NO_CHARACTER)
     else:
         assert whole[len(text) :].startswith(stopped_by)
+
+
+@given(st.text(), st.sampled_from("é€\N{GRINNING FACE}"), st.lists(st.text("a€", min_size=1)))
+def test_a_character_that_the_end_cuts_is_left_out(text: str, cut: str, stop: list[str]) -> None:
+    """The text ends before it, whatever ends the reply; a mark within stays."""
+    for size in range(1, len(cut.encode())):
+        for written in (text.encode(), text.encode() + b"\xff"):
+            whole, growing = Detokenizer(stop), Detokenizer(stop)
+            told = whole.add(written, last=True)
+            assert growing.add(written + cut.encode()[:size], last=True) == told
+            growing = Detokenizer(stop)
+            said = [growing.add(written), growing.add(cut.encode()[:size])]
+            if growing.stopped_by is None:
+                said.append(growing.add(b"", last=True))
+            assert "".join(said) == told
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\u2581"), min_size=1))

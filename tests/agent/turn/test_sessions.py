@@ -62,6 +62,14 @@ def test_side_turns_are_marked_by_the_client() -> None:
     assert purpose_of(ASK, CIMultiDict({"X-Turn-Type": "main"})) == "main"
 
 
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_turn_type_says_nothing(blank: str) -> None:
+    """As a blank session is no name; a blank opt-out would be taken for consent."""
+    assert purpose_of(ASK, CIMultiDict({"X-Turn-Type": blank})) == "main"
+    with pytest.raises(InvalidError, match="X-Learn"):
+        may_learn(CIMultiDict({"X-Learn": blank}))
+
+
 @pytest.mark.parametrize(
     ("headers", "metadata"),
     [

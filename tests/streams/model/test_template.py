@@ -181,6 +181,71 @@ def test_a_template_that_loses_words_is_refused_when_it_is_opened(source: str, w
         Template(with_template(source))
 
 
+def written(content: str, messages: str = "messages") -> Any:
+    """A tokenizer whose template writes each message's content so."""
+    said = f"{{{{ '<|im_start|>' + m.role + '\n' }}}}{{{{ {content} }}}}{{{{ '<|im_end|>\n' }}}}"
+    return with_template(f"{{% for m in {messages} %}}{said}{{% endfor %}}")
+
+
+@pytest.mark.parametrize(
+    ("content", "messages", "lost"),
+    [
+        ("m.content[:200]", "messages", "end of a long message"),
+        ("m.content | truncate(1000)", "messages", "end of a long message"),
+        ("m.content if m.role == 'user' else m.content[:200]", "messages", "end of a long message"),
+        ("m.content[:9] + m.content[-200:]", "messages", "signs or line ends"),
+        ("m.content | striptags", "messages", "signs or line ends"),
+        ("m.content | e", "messages", "signs or line ends"),
+        ("m.content | tojson", "messages", "signs or line ends"),
+        ("m.content.split() | join(' ')", "messages", "signs or line ends"),
+        ("m.content.split('  ') | join(' ')", "messages", "signs or line ends"),
+        ("m.content | wordwrap(80)", "messages", "letters within a long message"),
+        ("m.content | replace('bramble', '', 9)", "messages", "letters within a long message"),
+        ("m.content", "messages[-10:]", "messages of a long conversation"),
+        ("m.content", "messages[:6]", "messages of a long conversation"),
+        ("m.content", "messages | reverse", "order of messages"),
+    ],
+)
+def test_a_template_that_changes_what_is_said_is_refused_when_it_is_opened(
+    content: str, messages: str, lost: str
+) -> None:
+    """Also where only a long text, an odd sign or a long conversation shows it."""
+    with pytest.raises(TemplateRefusedError, match=lost):
+        Template(written(content, messages))
+
+
+@pytest.mark.parametrize("content", ["m.content", "m.content | trim", "m.content.rstrip('\n')"])
+def test_a_template_may_trim_what_is_said(content: str) -> None:
+    """Blanks around a text say nothing."""
+    assert Template(written(content)).abilities.system
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "calls itself"),
+        (f"{{{{ messages[0].content[:1] * {2**62} }}}}", "MemoryError"),
+    ],
+    ids=["recursion", "memory"],
+)
+def test_a_template_that_takes_more_than_there_is_is_refused(source: str, why: str) -> None:
+    """It is refused like any other that fails."""
+    with pytest.raises(TemplateRefusedError, match=why):
+        Template(with_template(source))
+
+
+def test_what_is_nested_too_deep_is_refused() -> None:
+    """Arguments of a call and tools, which a client may nest as it likes."""
+    prompt = Prompt(FAMILIES["chatml"].tokenizer())
+    deep: Json = {}
+    for _ in range(2_000):
+        deep = {"a": deep}
+    for arguments in ("[" * 100_000, deep):
+        call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": arguments}}
+        with pytest.raises(TemplateRefusedError, match="nested too deep"):
+            prompt.render([USER, Message(role="assistant", tool_calls=[call]), _result("a", "b")])
+
+
 def test_a_tokenizer_of_several_templates_without_a_default_is_refused() -> None:
     """What would fail at the first request fails at the start."""
     with pytest.raises(TemplateRefusedError, match="default"):
