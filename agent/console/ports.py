@@ -107,7 +107,14 @@ class Service(Protocol):
     """The running agent (agent.service.AgentService)."""
 
     @property
-    def settings(self) -> AgentSettings: ...
+    def settings(self) -> AgentSettings:
+        """What is in force: what was left open is as the model has it."""
+        ...
+
+    @property
+    def as_set(self) -> AgentSettings:
+        """What file, environment and flags say."""
+        ...
 
     @property
     def events(self) -> Events:

@@ -85,7 +85,7 @@ class FakeService:
     def __init__(
         self, *, settings: AgentSettings | None = None, version: str = BASE, previous: str = ""
     ) -> None:
-        self.settings = settings or AgentSettings()
+        self.settings = self.as_set = settings or AgentSettings()
         self.rollout = RolloutSettings()
         self.events, self.metrics = FakeEvents(), Metrics()
         self.state: dict[str, Any] = {

@@ -443,6 +443,29 @@ async def test_settings_are_told_without_a_key_or_a_secret(client: Client) -> No
     assert rows["agent", "response_secret"]["value"] in (None, "set")
 
 
+async def test_what_the_model_decides_is_not_told_as_changed(tmp_path: Path) -> None:
+    """Its context and sampling are in force where nobody set them; what was set is told as that."""
+    service = FakeService(settings=AgentSettings(default_top_p=0.5, context_tokens=9_000))
+    worked_out = {"context_tokens": 8_192, "default_temperature": 0.6}
+    service.settings = service.as_set.model_copy(update=worked_out)
+    store = open_store(StreamsSettings(home=tmp_path))
+    client = await connect(service, store)
+    agent, _ = (await data(client, "/api/settings"))["sections"]
+    rows = {row["name"]: (row["value"], row["changed"], row["instead"]) for row in agent["rows"]}
+    assert rows["default_temperature"] == (0.6, False, "the model's own")
+    assert rows["default_top_p"] == (0.5, True, "")
+    assert rows["context_tokens"] == (8_192, True, "the model's own")
+    assert rows["port"] == (8_321, False, "")
+    html = await page(client, "/settings")
+    assert (html.count(">changed<"), html.count(">the model&#39;s own<")) == (2, 2)
+    service.settings = service.as_set.model_copy(update={"context_tokens": 512, "kv_tokens": 512})
+    agent, _ = (await data(client, "/api/settings"))["sections"]
+    (row,) = [row for row in agent["rows"] if row["name"] == "context_tokens"]
+    assert row["instead"] == "what kv_tokens allow"
+    await client.close()
+    store.close()
+
+
 async def test_settings_are_told_without_passwords_in_urls(tmp_path: Path) -> None:
     """Neither the agent's, nor those with which the learner has planned, nor a tool's."""
     url = "https://bot:s3cret@chat.example.org/hooks"
