@@ -58,6 +58,10 @@ class Comparisons(Protocol):
         """Answer prompts on two versions. Raises: ApiError, with what is in the way."""
         ...
 
+    def named(self, version: int | str) -> str:
+        """Return the version that a number, word or beginning means. Raises: ApiError."""
+        ...
+
 
 class Steering(Protocol):
     """What operators decide of a line, carried out (agent.steering.Steering)."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session
 
 from agent.compare import Comparison, Reply
-from agent.errors import NoPreviousError, UnknownVersionError
+from agent.errors import NoPreviousError, NotFoundError, UnknownVersionError
 from agent.settings import AgentSettings
 from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
@@ -77,6 +77,12 @@ class FakeComparisons:
         said = [(each, Reply(f"{a}", max_tokens, "length"), Reply(f"{b}", 1, "stop"))
                 for each in prompts]  # fmt: skip
         return Comparison(f"{a}", f"{b}", tuple(said))
+
+    def named(self, version: int | str) -> str:
+        """Know the base by its names alone."""
+        if version in (0, "base"):
+            return BASE
+        raise NotFoundError(f"no version begins with {version}")
 
 
 class FakeService:

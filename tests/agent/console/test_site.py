@@ -312,6 +312,13 @@ async def test_a_version_shows_what_and_who_moved_it(
     assert f'hx-get="/versions/{version}/change"' in html
 
 
+async def test_a_version_is_meant_by_a_word_or_its_number(client: Client) -> None:
+    """As commands take it; the base is told by its name, and is the one that has no recipe."""
+    for given in ("base", "0"):
+        assert (await data(client, f"/api/versions/{given}"))["version"] == BASE
+    assert (await data(client, "/api/versions/0/change"))["version"] == BASE
+
+
 async def test_the_change_of_a_version_says_that_frozen_units_are_zero(client: Client) -> None:
     """It comes by itself, when it has been worked out; what is unknown says so."""
     html = await page(client, f"/versions/{BASE}/change")
