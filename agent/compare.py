@@ -33,7 +33,7 @@ from agent.swap.book import Book
 from agent.swap.residents import Resident
 from agent.turn.ask import Renderer
 from agent.watch.metrics import Metrics
-from streams.line.line import Line
+from streams.line.line import WORDS, Line
 from streams.line.variant import Variant
 from streams.records import Message, Sampling
 
@@ -150,14 +150,10 @@ class Comparisons:
                     param=param,
                 )
             return way[version]
-        said = {
-            "base": self._base,
-            "stable": line.version,
-            "previous": line.previous,
-            "candidate": line.trial.version if line.trial else None,
-        }
-        if version in said:
-            found = said[version]
+        if version == "base":
+            return self._base
+        if version in WORDS:
+            found = line.named(version)
             if found is None:
                 raise NotFoundError(f"there is no {version} now", param=param)
             return found

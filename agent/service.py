@@ -122,7 +122,7 @@ class AgentService:
         poll_s: how long what reads the log waits for more before it looks whether it is to stop
         """
         context_tokens = settings.context_of(base.context_tokens)
-        settings = settings.sampling_as(base.suggested)
+        self.as_set, settings = settings, settings.sampling_as(base.suggested)
         self.settings = settings.model_copy(update={"context_tokens": context_tokens})
         self.residents, self.rollout = residents, rollout
         self.embedding = Embedding(embedder) if embedder is not None else None

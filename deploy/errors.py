@@ -8,6 +8,7 @@ DeployError               one sentence on stderr and exit code 2, never a trace
 ├── NotRunningError       no agent answers, and the command needs one
 ├── RefusedError          the running agent refused what was asked
 ├── NoAnswerError         the running agent was asked and did not answer: it may have been done
+├── BaseMeantError        a version is meant that is the base: it has no recipe
 ├── ForgetError           a principal that is none, or of whom nothing is known
 ├── MissingExtraError     a package that is not installed; names the extra that has it
 ├── OutputError           a file or folder that cannot be written or drawn, or was used before
@@ -50,6 +51,10 @@ class RefusedError(DeployError):
 
 class NoAnswerError(DeployError):
     """The running agent was asked and did not answer: it may have been done."""
+
+
+class BaseMeantError(DeployError):
+    """A version is meant that is the base: it has no recipe."""
 
 
 class ForgetError(DeployError):

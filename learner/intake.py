@@ -1,7 +1,7 @@
 """Turns entries of the log into rows: each turn linked, judged and accounted for exactly once.
 
-Everything that one poll brought is used in one transaction, with the offsets that say so: a crash
-repeats nothing and loses nothing. A record that was used before changes nothing here, and one that
+What is given is used in one transaction, with the offsets that say so: a crash repeats nothing and
+loses nothing. A record that was used before changes nothing here, and one that
 cannot be used goes to the dead letters with the cause, without stopping those behind it. Passed
 over are turns, feedback and rollouts of other lines, which their own learners use, and what was
 said by a principal who is forgotten.

@@ -21,7 +21,7 @@ import torch
 from kernels.contract import Backend
 from kernels.open import open_backend
 from learner.assembly import open_parts
-from learner.idle.pace import IdlePause, Pace
+from learner.idle.pace import Clocks, IdlePause, Pace
 from learner.loop import Learner
 from learner.rollout.webhook import notifying
 from learner.safety.kept import kept_of
@@ -60,7 +60,7 @@ NICE: Final = 19
 
 
 class Stopped(Exception):  # noqa: N818 - a wish, not an error
-    """The process was told to stop in the middle of a generation; it is repeated at the start."""
+    """The process was told to stop in the middle of a step; it is repeated at the next start."""
 
 
 def run(
@@ -79,11 +79,18 @@ def run(
     raises: ModelFilesError, SchemaError, LedgerError, KernelError, each with a sentence that says
         what to do
     """
-    if stop is None:
-        stop = _stop_at_signals()
-    pause = yield_to_others(settings, stop, nice)
-    base = load_base(model, plain_head=True)
-    backend = open_backend(model.backend, base.decoder.device)
+    has_signals, stop = stop is None, stop or threading.Event()
+    try:
+        if has_signals:
+            stop_at_signals(stop, at_once=True)
+        pause = yield_to_others(settings, stop, nice)
+        base = load_base(model, plain_head=True)
+        backend = open_backend(model.backend, base.decoder.device)
+        if has_signals:
+            stop_at_signals(stop)
+    except Stopped:
+        _LOG.info("stopped while it was starting")
+        return
     log, store = open_log(streams), open_store(streams)
     tracer = open_tracer(otel, service="quickset-learner")
     try:
@@ -92,7 +99,7 @@ def run(
             store=store, log=log, stop=stop, pause=pause, tracer=tracer,
         )  # fmt: skip
     except Stopped:
-        _LOG.info("stopped; the generation under way is repeated at the next start")
+        _LOG.info("stopped in the middle of a step, which is repeated at the next start")
     finally:
         tracer.close()
         log.close()
@@ -185,12 +192,13 @@ def yield_to_others(
     nice: how far it steps back behind replies, 0 to 19
     """
     os.nice(nice)
-    pace = Pace(settings.cpu_share, cores=take_threads(settings))
+    clocks = Clocks(sleep=stop.wait)
+    pace = Pace(settings.cpu_share, cores=take_threads(settings), clocks=clocks)
 
     def pause() -> None:
-        if stop.is_set():
-            raise Stopped
         pace()
+        if stop.is_set():  # while it slept, too: the next piece may take a while
+            raise Stopped
 
     return pause
 
@@ -209,8 +217,16 @@ def _with_renewal(lease: Lease, pause: Callable[[], None]) -> Callable[[], None]
     return pause_and_renew
 
 
-def _stop_at_signals() -> threading.Event:
-    stop = threading.Event()
+def stop_at_signals(stop: threading.Event, *, at_once: bool = False) -> None:
+    """Note at SIGTERM and SIGINT that this process is to stop.
+
+    at_once: stop wherever it is, for what takes long and looks at nothing, and holds nothing yet
+    """
+
+    def told(*_: object) -> None:
+        stop.set()
+        if at_once:
+            raise Stopped
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+        signal.signal(number, told)

@@ -58,6 +58,10 @@ class Comparisons(Protocol):
         """Answer prompts on two versions. Raises: ApiError, with what is in the way."""
         ...
 
+    def named(self, version: int | str) -> str:
+        """Return the version that a number, word or beginning means. Raises: ApiError."""
+        ...
+
 
 class Steering(Protocol):
     """What operators decide of a line, carried out (agent.steering.Steering)."""
@@ -107,7 +111,14 @@ class Service(Protocol):
     """The running agent (agent.service.AgentService)."""
 
     @property
-    def settings(self) -> AgentSettings: ...
+    def settings(self) -> AgentSettings:
+        """What is in force: what was left open is as the model has it."""
+        ...
+
+    @property
+    def as_set(self) -> AgentSettings:
+        """What file, environment and flags say."""
+        ...
 
     @property
     def events(self) -> Events:

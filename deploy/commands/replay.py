@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
@@ -190,7 +191,8 @@ def _served(agent: AgentSettings, version: str) -> str | None:
 def _named(streams: StreamsSettings, line: str, version: str | None) -> str:
     if version is not None:
         with store_session(streams) as session:
-            return find_version(session, version, line=line).recipe.version
+            read = partial(serving, streams, line)
+            return find_version(session, version, line=line, now=read).recipe.version
     now = serving(streams, line)
     if now is None or now.previous is None:
         raise ProofError(f"the line {line} is at its base: there is nothing to rebuild")

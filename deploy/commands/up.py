@@ -17,7 +17,8 @@ from deploy.up.ports import claim, url
 from deploy.up.ready import until_ready
 from deploy.up.supervisor import Child, Supervisor
 
-LEARNER_GRACE_S = 10.0  # it commits or gives up a generation between two of its steps
+LEARNER_GRACE_S = 10.0  # it gives up a step between two pieces, which a loaded machine makes long
+LEARNER_KILLED = "was ended in the middle of a step, which is repeated at the next start"
 AGENT_MARGIN_S = 10.0  # beyond its own drain: connections, then the spool, then files
 AGENT_RESTARTS = 3
 
@@ -51,8 +52,10 @@ def up(in_force: InForce) -> None:
 
 def _child(name: str, in_force: InForce, *extra: str, grace_s: float) -> Child:
     command = (sys.executable, "-m", "deploy", name, "--with-parent")
-    restarts = AGENT_RESTARTS if name == "agent" else None
-    return Child(name, (*command, *in_force.arguments, *extra), grace_s, restarts)
+    argv = (*command, *in_force.arguments, *extra)
+    if name == "agent":
+        return Child(name, argv, grace_s, restarts=AGENT_RESTARTS)
+    return Child(name, argv, grace_s, killed=LEARNER_KILLED)
 
 
 async def _run(children: tuple[Child, ...], agent: str, console: str) -> None:

@@ -3,16 +3,16 @@
 The topic `rollouts` decides which version serves a line; the store's table may lag behind it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlmodel import Session, and_, col, select
 
-from deploy.errors import DeployError
+from deploy.errors import BaseMeantError, DeployError
 from streams.line import ledger
 from streams.line.became import changes_of, ended, ends_of
-from streams.line.line import Line
+from streams.line.line import WORDS, Line, is_number
 from streams.line.offer import decided
 from streams.log.contract import Log
 from streams.open import open_log
@@ -25,12 +25,6 @@ from streams.store.tables import ArtefactRow, GenerationRow, JudgementRow, Recip
 CHANGES = 1000  # of one version that are looked at: a trial has some ten
 SHOWN_CHARS = 64  # of a text that names no version
 NAMED = 5  # of the versions that a text may mean, in a refusal
-NUMBER_DIGITS = 5  # at most; more digits are how a name begins, which may have no letters
-
-
-def is_number(version: str) -> bool:
-    """Return whether a version is meant by its number."""
-    return version.isascii() and version.isdigit() and len(version) <= NUMBER_DIGITS
 
 
 def has_store(settings: StreamsSettings) -> bool:
@@ -131,39 +125,61 @@ def versions(session: Session, line: str, limit: int) -> list[Version]:
     return [Version(r, by_child.get(r.version), ends[r.version]) for r in rows]
 
 
-def find_version(session: Session, start: str, *, line: str) -> Version:
+def find_version(
+    session: Session, start: str, *, line: str, now: Callable[[], Line | None]
+) -> Version:
     """Return the version of a line with this number, or else the one whose name begins like this.
 
     A number is never taken for how a name begins where the line has a version of that number; a
-    name may be another line's.
+    name may be another line's. `stable`, `previous` and `candidate` are what they are now.
 
-    raises: DeployError when there is none, or more than one; it names these
+    now: reads what serves the line, where a word means it; None: the base, and nothing before
+    raises: BaseMeantError when it is the base; DeployError when there is none, or more than one: it
+        names these
     """
+    name = _now_meant(start, line, now) if start in WORDS else start
     rows: Sequence[RecipeRow] = ()
     by = "are number"
-    if is_number(start):
-        numbered = and_(RecipeRow.line == line, RecipeRow.number == int(start))
+    if is_number(name):
+        numbered = and_(RecipeRow.line == line, RecipeRow.number == int(name))
         rows = session.exec(select(RecipeRow).where(numbered).limit(NAMED + 1)).all()
-    if start and not rows:
+    if name and not rows:
         by = "begin with"
-        begins = col(RecipeRow.version).startswith(start, autoescape=True)
+        begins = col(RecipeRow.version).startswith(name, autoescape=True)
         rows = session.exec(select(RecipeRow).where(begins).limit(NAMED + 1)).all()
+    if not rows and _is_base(session, name):
+        raise BaseMeantError(
+            f"{start[:SHOWN_CHARS]} is the base, which has no recipe and is no version of the "
+            "ledger: `quickset reset` lets it serve"
+        )
     if len(rows) != 1:
-        raise DeployError(_not_one(rows, start, by, line))
-    name = rows[0].version
-    changes = changes_of(session, rows[0].line, [name], CHANGES)
-    return Version(rows[0], ledger.made(session, name), ended(name, changes))
+        raise DeployError(_not_one(rows, name, by, line))
+    found = rows[0].version
+    changes = changes_of(session, rows[0].line, [found], CHANGES)
+    return Version(rows[0], ledger.made(session, found), ended(found, changes))
+
+
+def _now_meant(word: str, line: str, now: Callable[[], Line | None]) -> str:
+    """Return the name of what a word means now. Raises: DeployError when there is none."""
+    decided_now = now() or Line(line, ("base",))
+    name = decided_now.named(word)
+    if name is None:
+        raise DeployError(f"the line {line} has no {word} version now")
+    return name
+
+
+def _is_base(session: Session, name: str) -> bool:
+    """Tell whether a name is the base's: the parent of all that are number 1."""
+    if name in ("0", "base"):
+        return True
+    first = select(RecipeRow.parent).where(RecipeRow.number == 1).limit(1)
+    return bool(name) and (session.exec(first).first() or "").startswith(name)
 
 
 def _not_one(rows: Sequence[RecipeRow], start: str, by: str, line: str) -> str:
     if rows:
         names = [row.version for row in rows[:NAMED]] + ["…"] * (len(rows) > NAMED)
         return f"more than one version {by} {start}: {', '.join(names)}: say which, by its name"
-    if start == "0":
-        return (
-            "0 is the base, which has no recipe and is no version of the ledger: `quickset reset` "
-            "lets it serve"
-        )
     return (
         f"no version begins with {start[:SHOWN_CHARS]!r}, and none of the line {line} is of that "
         "number: `quickset versions list` names them"

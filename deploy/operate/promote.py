@@ -35,13 +35,13 @@ def append_promotion(
 ) -> Rollout:
     """Append what makes a version serve, or puts it on trial, and return its rollout.
 
-    start: its number, or how its name begins
+    start: its number, how its name begins, or a word of streams.line.line
     settings: whether the policy leaves it to one person; if not, the rollout starts its trial
     raises: DeployError when the gate did not let it through; ConflictError when somebody changed
         the line meanwhile; VerbRefusedError when it serves already, or another one is on trial;
         LogUnavailableError
     """
-    found = find_version(session, start, line=line)
+    found = find_version(session, start, line=line, now=lambda: decided(log, line))
     version, made = found.recipe.version, found.generation
     if made is None or made.state not in PROMOTABLE:
         why = f"{made.state}: {made.reason}" if made else "no generation of it is known"

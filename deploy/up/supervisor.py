@@ -35,6 +35,7 @@ class Child:
     argv: tuple[str, ...]
     grace_s: float  # between SIGTERM and SIGKILL
     restarts: int | None = None  # in a row before it counts as failed; None: for ever
+    killed: str = "did not stop in time and was killed"  # what is said of it then
 
 
 def backoff(failures: int) -> float:
@@ -167,7 +168,7 @@ class Supervisor:
             [ended, hurry], timeout=child.grace_s, return_when=asyncio.FIRST_COMPLETED
         )
         if not ended.done():
-            self.say(child.name, "did not stop in time and was killed")
+            self.say(child.name, child.killed)
             _signal(process, signal.SIGKILL)
             await ended
         await _cancelled(hurry)

@@ -113,6 +113,8 @@ def _judged(session: Session, rows: Sequence[TurnRow]) -> list[JudgedTurn]:
     for row in rows:
         verdict = combine(judgements[row.id])
         if verdict is not None:
+            if row.lesson is None and verdict.score >= 0:
+                verdict = replace(verdict, hint=None)  # no instruction: praise asks for nothing
             judged_ms = max(given.created_ms for given in judgements[row.id])
             wish = wish_of(row, verdict)
             found.append(

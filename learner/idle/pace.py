@@ -21,11 +21,14 @@ BURST_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Where time comes from, seconds; and how to let it pass."""
+    """Where time comes from, seconds; and how to let it pass.
+
+    sleep: returns true when there is no reason to let more of it pass, as the process is to end
+    """
 
     monotonic: Callable[[], float] = time.monotonic
     process: Callable[[], float] = time.process_time
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], bool | None] = time.sleep
 
 
 class Pace:
@@ -42,10 +45,11 @@ class Pace:
         self._wall, self._cpu = self._clocks.monotonic(), self._clocks.process()
 
     def __call__(self) -> None:
-        """Sleep until this process is within its share again."""
+        """Sleep until this process is within its share again, or is to end."""
         self._count()
         while self._owed_s > BURST_S * self._rate:
-            self._clocks.sleep(self._owed_s / self._rate)
+            if self._clocks.sleep(self._owed_s / self._rate):
+                return
             self._count()
 
     def _count(self) -> None:

@@ -2,12 +2,19 @@
 
 The last feedback on a turn counts, in the log's order, and it may take back all before it. Only the
 principal who asked for the reply may judge it: a stranger's feedback is kept, with no confidence,
-and changes nothing.
+and changes nothing. A hint beside a thumb up is a wish for replies to come, and the reply pleased
+all the same; what only praises ("great answer") is no hint.
 """
 
+from typing import Final
+
+from learner.judges.acts.message import hear
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source
+from learner.judges.reading.reading import read_text
 from learner.settings import LearnerSettings
 from streams.records import Feedback, Judgement, Turn
+
+_ANOTHERS: Final = "feedback of another principal: not counted"
 
 
 class ExplicitJudge:
@@ -21,6 +28,8 @@ class ExplicitJudge:
         if not isinstance(evidence, Feedback):
             return None
         own = evidence.principal == turn.principal
+        hint = (evidence.hint or "").strip() if own else ""
+        praises = evidence.score > 0 and _praises(hint)
         return Judgement(
             id=evidence.id,
             turn_id=turn.id,
@@ -30,13 +39,19 @@ class ExplicitJudge:
             source=self.source,
             score=evidence.score if own else 0,
             confidence=1.0 if own else 0.0,
-            hint=(evidence.hint or "").strip() or None if own else None,
-            evidence=_told(evidence) if own else "feedback of another principal: not counted",
+            hint=None if praises else hint or None,
+            evidence=_told(evidence, praises=praises) if own else _ANOTHERS,
             created_ms=evidence.created_ms,
         )
 
 
-def _told(feedback: Feedback) -> str:
+def _praises(words: str) -> bool:
+    return hear(read_text("", "", words)).score > 0
+
+
+def _told(feedback: Feedback, *, praises: bool) -> str:
+    if praises:
+        return "feedback; hint refused: it is praise"
     return "feedback was taken back" if feedback.withdrawn else "feedback"
 
 

@@ -21,12 +21,16 @@ from learner.judges.reading.disguise import is_coded
 from learner.judges.reading.text import READ_CHARS, is_cjk, tokens
 
 Reason = Literal[
-    "empty", "absurd", "too long", "contradicts itself", "reveals the prompt",
+    "empty", "says too little", "absurd", "too long", "contradicts itself", "reveals the prompt",
     "sets instructions aside", "poses as the operator", "is disguised",
 ]  # fmt: skip
 
 # A hint longer than this would drown the question that it is added to.
 HINT_CHARS: Final = 400
+# In these alphabets (Latin, Greek, Cyrillic) no order has fewer letters and digits; in other
+# scripts one or two may be a word.
+_ALPHABETS: Final = re.compile(r"[\d\u0041-\u052f]*")
+FEWEST_LETTERS: Final = 3
 # Of a text that means something, this share of the words is said once.
 LEAST_VARIED: Final = 0.35
 # A text this short may repeat itself: "no no no".
@@ -97,9 +101,21 @@ def _refused(words: str, text: str) -> Reason | None:
         return "too long"
     if _is_absurd(found):
         return "absurd"
+    if _says_too_little(text, found):
+        return "says too little"
     if _contradicts(text, found):
         return "contradicts itself"
     return None
+
+
+def _says_too_little(text: str, found: Sequence[str]) -> bool:
+    """One letter or two, the same one again and again, or words that only fill a field ("ok")."""
+    letters = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
+    few = len(letters) < FEWEST_LETTERS or len(set(letters)) == 1
+    if few and _ALPHABETS.fullmatch(letters):
+        return True
+    fillers = _fillers()
+    return tuple(found) in fillers or all((token,) in fillers for token in found)
 
 
 def _is_absurd(found: Sequence[str]) -> bool:
@@ -154,6 +170,11 @@ def _spans(found: Sequence[str], phrases: _Phrases) -> Iterator[tuple[int, int]]
 @cache
 def _listed() -> dict[str, str]:
     return tomllib.loads((PHRASES / "opposites.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def _fillers() -> frozenset[tuple[str, ...]]:
+    return _split(_listed()["fillers"])
 
 
 @cache

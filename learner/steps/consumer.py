@@ -1,10 +1,11 @@
-"""Uses what the log brings: each poll linked, judged and committed together with its offsets.
+"""Uses what the log brings: a piece at a time linked, judged and committed with its offsets.
 
 Before the first poll the log is proved to be the one that the store was made from, and all that is
 forgotten is taken note of: nothing of it is read again.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from sqlmodel import select
 
@@ -22,6 +23,10 @@ from streams.keeping import forgotten
 from streams.log.contract import Entry, Partition, Subscription
 from streams.store import offsets
 from streams.store.tables import ForgottenRow
+
+# So much of a poll is one transaction. An embedder takes a hundredth of a second a judgement, half
+# a second on a loaded machine, and between two pieces a learner can be stopped.
+PIECE: Final = 32
 
 
 class Consumer:
@@ -44,7 +49,7 @@ class Consumer:
         return self._parts.clock() - self._polled_s
 
     def poll(self, *, wait_s: float) -> int:
-        """Link and judge all that came, in one transaction, and publish it; how much it was.
+        """Link and judge all that came, and publish it; how much it was.
 
         wait_s: how long to wait for the first entry
         raises: LogUnavailableError, StoreUnavailableError, ConflictError (try again: what was not
@@ -72,11 +77,17 @@ class Consumer:
 
     def _use(self, entries: Sequence[Entry]) -> None:
         try:
-            with self._writer.writing() as session:
-                asked = take(session, entries, self._parts.rules)
+            for start in range(0, len(entries), PIECE):
+                if start:
+                    self._parts.pause()
+                self._use_piece(entries[start : start + PIECE])
         except BaseException:
             self._leave()  # it stands behind entries that were not used: read from the stored place
             raise
+
+    def _use_piece(self, entries: Sequence[Entry]) -> None:
+        with self._writer.writing() as session:
+            asked = take(session, entries, self._parts.rules)
         self._orders.see(entries)
         if asked:
             self._quiet.end()

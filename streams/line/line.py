@@ -15,7 +15,15 @@ from typing import Final
 
 from streams.records import Rollout, State, Verb
 
+# Words by which people mean one of its versions.
+WORDS: Final = ("stable", "previous", "candidate")
+NUMBER_DIGITS: Final = 5  # at most; more are how a name begins, which may have no letters
 ON_TRIAL: Final[frozenset[State]] = frozenset({"pending", "running", "paused", "held"})
+
+
+def is_number(version: str) -> bool:
+    """Return whether a version is meant by its number."""
+    return version.isascii() and version.isdigit() and len(version) <= NUMBER_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,15 @@ class Line:
     def previous(self) -> str | None:
         """The version that a rollback takes back into service; None at the base."""
         return self.served[-2] if len(self.served) > 1 else None
+
+    def named(self, word: str) -> str | None:
+        """Return the version that one of WORDS means now; None: there is none.
+
+        >>> [Line("main", ("base", "v1")).named(word) for word in WORDS]
+        ['v1', 'base', None]
+        """
+        trial = self.trial.version if self.trial else None
+        return dict(zip(WORDS, (self.version, self.previous, trial), strict=True))[word]
 
     def take(self, rollout: Rollout) -> "Line":
         """Return the line after a rollout; the same line when the rollout does not count.

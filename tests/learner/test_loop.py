@@ -18,6 +18,7 @@ from learner.loop import Learner
 from learner.parts import Parts
 from learner.serving import Serving
 from learner.settings import MODULES, LearnerSettings
+from learner.steps.consumer import PIECE
 from learner.verdicts import Rules
 from streams.errors import LeaseLostError, SchemaError, StoreUnavailableError
 from streams.line import verbs
@@ -244,6 +245,22 @@ def open_school(
         )
     )
     return School(streams, store, log, clock, gate, learner, base, pauses)
+
+
+def test_a_learner_can_be_stopped_in_the_middle_of_what_a_poll_brought(school: School) -> None:
+    """Many turns are judged in pieces; what was used stays so, and the rest is read again."""
+    turns = [turn(said(f"question {n}"), "ok", id=f"t{n}") for n in range(PIECE + 1)]
+    school.say(*turns)
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    school.pauses.append(stop)
+    with pytest.raises(KeyboardInterrupt):
+        school.learner.catch_up()
+    assert len(school.rows(TurnRow)) == PIECE
+    school.learner.catch_up()
+    assert {row.id for row in school.rows(TurnRow)} == {each.id for each in turns}
 
 
 def test_corrections_become_a_version(school: School) -> None:

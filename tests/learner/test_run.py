@@ -1,6 +1,8 @@
 """The learner as a process runs it: opened from settings, stopped when told, line kept."""
 
+import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from sqlmodel import select
 
 from kernels.contract import Backend
 from learner.assembly import line_mask
-from learner.run import run
+from learner.run import Stopped, run, stop_at_signals, yield_to_others
 from learner.safety.kept import KeptBase
 from learner.safety.measuring import Measuring
 from learner.serving import Serving
@@ -93,6 +95,42 @@ def test_a_learner_runs_until_it_is_told_to_stop(
     masks.close()
     log.close()
     store.close()
+
+
+def test_a_learner_that_is_told_to_stop_does_no_further_piece() -> None:
+    """Not even where the word came while it slept to keep its share."""
+    stop, threads = threading.Event(), torch.get_num_threads()
+    pause = yield_to_others(SETTINGS, stop, nice=0)
+    torch.set_num_threads(threads)
+    pause()
+    stop.set()
+    with pytest.raises(Stopped):
+        pause()
+
+
+@pytest.fixture
+def _own_signals() -> Iterator[None]:
+    """Let the test's process answer signals as before."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_own_signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_learner_that_loads_is_stopped_at_once(number: signal.Signals) -> None:
+    """Loading looks at nothing, and takes minutes on a loaded machine; later a pause looks."""
+    stop = threading.Event()
+    stop_at_signals(stop, at_once=True)
+    with pytest.raises(Stopped):
+        signal.raise_signal(number)
+    assert stop.is_set()
+    stop.clear()
+    stop_at_signals(stop)
+    signal.raise_signal(number)
+    assert stop.is_set()
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ class Model(TypedDict):
 
 
 class ModelList(TypedDict):
-    """All models."""
+    """Models, all or a page of them."""
 
     object: Literal["list"]
     data: list[Model]
@@ -102,17 +102,10 @@ class Models:
             raise _unknown(f"{name[:100]!r} is none now: {_WHY.get(which, _WHY[''])}")
         return version
 
-    def all(self) -> ModelList:
+    def all(self) -> list[Model]:
         """Every name that can be asked for now, versions by their own names left out."""
         names = [f"{MODEL}@{which}" for which in (STABLE, "previous", "candidate")]
-        data = [self.one(name) for name in (MODEL, *names, *self.aliases) if self._is_one(name)]
-        return {
-            "object": "list",
-            "data": data,
-            "has_more": False,
-            "first_id": data[0]["id"],
-            "last_id": data[-1]["id"],
-        }
+        return [self.one(name) for name in (MODEL, *names, *self.aliases) if self._is_one(name)]
 
     def one(self, name: str) -> Model:
         """One model, under the name by which it was asked for. Raises: NotFoundError."""

@@ -25,8 +25,8 @@ def of_agent(ask: Ask) -> Json:
     service = ask.service
     return {
         "sections": [
-            {"name": "agent", "rows": list(_rows(service.settings))},
-            {"name": "rollout", "rows": list(_rows(service.rollout))},
+            {"name": "agent", "rows": list(_rows(service.as_set, service.settings))},
+            {"name": "rollout", "rows": list(_rows(service.rollout, service.rollout))},
         ],
         "learner": None,
     }
@@ -55,13 +55,16 @@ VIEW = View(
 )  # fmt: skip
 
 
-def _rows(section: BaseModel) -> Iterator[Json]:
-    """Yield each setting: value, whether it is the default, and what it is."""
-    values = section.model_dump(mode="json")
+def _rows(as_set: BaseModel, section: BaseModel) -> Iterator[Json]:
+    """Yield each setting: value, whether it was set otherwise than the default, and what it is.
+
+    as_set: as somebody set them, or left them; `instead` is what another value in force is
+    """
+    values, told = section.model_dump(mode="json"), as_set.model_dump(mode="json")
     for name, field in type(section).model_fields.items():
         value = values[name]
         default = field.get_default(call_default_factory=True)
-        changed = getattr(section, name) != default
+        changed = getattr(as_set, name) != default
         if name in NAMES_ONLY:
             value = [_owner(owner, key) for owner, key in sorted(value.items())]
         elif name == "tools":
@@ -72,8 +75,15 @@ def _rows(section: BaseModel) -> Iterator[Json]:
             "name": name,
             "value": masked(value),
             "changed": changed,
+            "instead": _instead(name, values) if values[name] != told[name] else "",
             "description": field.description or "",
         }
+
+
+def _instead(name: str, values: Json) -> str:
+    """What a value is that was worked out: nobody has set it, or it could not be had."""
+    kept = name == "context_tokens" and values[name] == values["kv_tokens"]
+    return "what kv_tokens allow" if kept else "the model's own"
 
 
 def _server(name: str, told: Json) -> str:

@@ -1,6 +1,6 @@
 """quickset versions change: what a version changed of its parent, layer by layer."""
 
-from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -11,17 +11,19 @@ from rich.table import Table
 from deploy.commands.line.cells import printed
 from deploy.commands.line.watch import Json
 from deploy.commands.options import with_settings
-from deploy.errors import DeployError
-from deploy.operate.history import find_version, store_session
+from deploy.errors import BaseMeantError, DeployError
+from deploy.operate.history import find_version, serving, store_session
 from deploy.operate.operator_api import call
 from deploy.settings.load import InForce, Settings
 from streams.errors import StreamsError
+
+NAMES = "Name of the version, how it begins, its number, or stable, previous or candidate."
 
 
 @with_settings("home", "console_port")
 def change(
     in_force: InForce,
-    version: Annotated[str, typer.Argument(help="Name of the version, how it begins, or number.")],
+    version: Annotated[str, typer.Argument(help=NAMES)],
     as_json: Json = False,
 ) -> None:
     """Print how far a version moved each tensor, and that its frozen units did not move at all.
@@ -39,10 +41,16 @@ def change(
 
 
 def _whole(settings: Settings, version: str) -> str:
-    """Complete a number, or how a name begins; what no store here knows is left to the agent."""
-    with suppress(DeployError, StreamsError), store_session(settings.streams) as session:
-        return find_version(session, version, line=settings.agent.line).recipe.version
-    return version
+    """Complete a number, a word or how a name begins; what nothing here knows is for the agent."""
+    line = settings.agent.line
+    now = partial(serving, settings.streams, line)
+    try:
+        with store_session(settings.streams) as session:
+            return find_version(session, version, line=line, now=now).recipe.version
+    except BaseMeantError:
+        raise
+    except (DeployError, StreamsError):
+        return version
 
 
 def _table(told: dict[str, Any]) -> Table:

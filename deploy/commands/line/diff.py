@@ -12,9 +12,9 @@ from rich.text import Text
 from deploy.commands.line.cells import plain, printed
 from deploy.commands.options import with_settings
 from deploy.errors import DeployError
-from deploy.operate.history import is_number
 from deploy.operate.operator_api import call
 from deploy.settings.load import InForce
+from streams.line.line import is_number
 
 # Short ones of a few kinds: a fact, a how-to, a wish, a task; what is learned is mostly manner.
 PROMPTS = (

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.commands.line.cells import SHORT_NAME, moment, plain, printed, signed
-from deploy.commands.line.change import change
+from deploy.commands.line.change import NAMES, change
 from deploy.commands.line.diff import diff
 from deploy.commands.line.generations import generations, safety
 from deploy.commands.line.watch import Json, Limit, Watch, tell
@@ -73,13 +74,15 @@ def list_versions(
 @with_settings("home")
 def show(
     in_force: InForce,
-    version: Annotated[str, typer.Argument(help="Name of the version, how it begins, or number.")],
+    version: Annotated[str, typer.Argument(help=NAMES)],
     as_json: Json = False,
 ) -> None:
     """Print one version: recipe, lineage, effective settings, generation, the gate's findings."""
     settings = in_force.settings
     with store_session(settings.streams) as session:
-        found = find_version(session, version, line=settings.agent.line)
+        line = settings.agent.line
+        now = partial(serving, settings.streams, line)
+        found = find_version(session, version, line=line, now=now)
         way = [recipe.version for recipe in ledger.chain(session, found.recipe.version)]
         movers = moved_by(session, found.generation) if found.generation else []
     recipe = Recipe.model_validate(found.recipe.record)
@@ -105,7 +108,7 @@ def show(
 @with_settings("home")
 def promote(
     in_force: InForce,
-    version: Annotated[str, typer.Argument(help="Name of the version, how it begins, or number.")],
+    version: Annotated[str, typer.Argument(help=NAMES)],
     reason: Annotated[str, typer.Option("--reason", help="Kept in the audit.")] = "operator's wish",
 ) -> None:
     """Serve a version that the gate has let through, such as one built without somebody.

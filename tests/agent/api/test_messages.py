@@ -420,6 +420,11 @@ async def test_models_are_told_to_anthropics_clients(api: Api) -> None:
     assert listed["has_more"] is False
     assert listed["data"][0]["type"] == "model"
     assert (listed["first_id"], listed["last_id"]) == ("quickset", "quickset@stable")
+    page = await (await api.client.get("/v1/models?limit=1&after_id=quickset")).json()
+    assert [model["id"] for model in page["data"]] == ["quickset@stable"]
+    theirs = {"anthropic-version": "2023-06-01"}
+    refused = await api.client.get("/v1/models?limit=0", headers=theirs)
+    assert "limit" in await error_of(refused, 400, "invalid_request_error")
 
 
 @given(st.lists(PIECES, max_size=12))

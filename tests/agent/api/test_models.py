@@ -2,7 +2,9 @@
 
 import pytest
 
-from agent.errors import NotFoundError
+from agent.api.models.models import Model
+from agent.api.models.query import read_page
+from agent.errors import InvalidError, NotFoundError
 from agent.turn.assign import STABLE
 from streams.model.open import BaseModel
 from tests.agent.api.asking import VERSION, models
@@ -40,9 +42,56 @@ def test_an_alias_that_means_nothing_now_is_left_out_of_the_list() -> None:
         "before": "quickset@previous",
     }
     found = models(aliases=aliases)
-    listed = [model["id"] for model in found.all()["data"]]
+    listed = [model["id"] for model in found.all()]
     assert listed == ["quickset", f"quickset@{STABLE}", "quickset@previous", "before"]
-    assert found.all()["last_id"] == "before"
     for name, why in (("canary", "no version is on trial"), ("gone", "has no such version")):
         with pytest.raises(NotFoundError, match=why):
             found.one(name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "ids", "has_more"),
+    [
+        ({}, "abcd", False),
+        ({"limit": "1"}, "a", True),
+        ({"limit": "1000"}, "abcd", False),
+        ({"limit": "2", "after_id": "b"}, "cd", False),
+        ({"limit": "1", "after_id": "b"}, "c", True),
+        ({"after_id": "d"}, "", False),
+        ({"limit": "2", "before_id": "d"}, "bc", True),
+        ({"limit": "2", "before_id": "c"}, "ab", False),
+        ({"before_id": "a"}, "", False),
+        ({"limit": "1", "beta": "true"}, "a", True),
+    ],
+)
+def test_the_list_is_paged_as_anthropics_clients_ask(
+    asked: dict[str, str], ids: str, has_more: bool
+) -> None:
+    """Forwards behind an id, backwards before one; without a limit all come, as OpenAI's do."""
+    page = read_page(asked).of(lettered())
+    assert "".join(model["id"] for model in page["data"]) == ids
+    assert page["has_more"] is has_more
+    assert (page["first_id"], page["last_id"]) == ((ids[0], ids[-1]) if ids else (None, None))
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "1001"}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"after_id": "e"}, "after_id"),
+        ({"before_id": ""}, "before_id"),
+        ({"after_id": "a", "before_id": "c"}, "before_id"),
+    ],
+)
+def test_a_page_that_there_is_not_is_refused(asked: dict[str, str], param: str) -> None:
+    """The error names the parameter."""
+    with pytest.raises(InvalidError) as refused:
+        read_page(asked).of(lettered())
+    assert refused.value.param == param
+
+
+def lettered() -> list[Model]:
+    """Return four models, a to d."""
+    return [{**models().one("quickset"), "id": letter} for letter in "abcd"]

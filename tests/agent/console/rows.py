@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session
 
 from agent.compare import Comparison, Reply
-from agent.errors import NoPreviousError, UnknownVersionError
+from agent.errors import NoPreviousError, NotFoundError, UnknownVersionError
 from agent.settings import AgentSettings
 from agent.watch.events import Event, Kind
 from agent.watch.metrics import Metrics
@@ -78,6 +78,12 @@ class FakeComparisons:
                 for each in prompts]  # fmt: skip
         return Comparison(f"{a}", f"{b}", tuple(said))
 
+    def named(self, version: int | str) -> str:
+        """Know the base by its names alone."""
+        if version in (0, "base"):
+            return BASE
+        raise NotFoundError(f"no version begins with {version}")
+
 
 class FakeService:
     """An agent that serves one line and can be rolled back once."""
@@ -85,7 +91,7 @@ class FakeService:
     def __init__(
         self, *, settings: AgentSettings | None = None, version: str = BASE, previous: str = ""
     ) -> None:
-        self.settings = settings or AgentSettings()
+        self.settings = self.as_set = settings or AgentSettings()
         self.rollout = RolloutSettings()
         self.events, self.metrics = FakeEvents(), Metrics()
         self.state: dict[str, Any] = {

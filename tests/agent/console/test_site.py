@@ -312,6 +312,13 @@ async def test_a_version_shows_what_and_who_moved_it(
     assert f'hx-get="/versions/{version}/change"' in html
 
 
+async def test_a_version_is_meant_by_a_word_or_its_number(client: Client) -> None:
+    """As commands take it; the base is told by its name, and is the one that has no recipe."""
+    for given in ("base", "0"):
+        assert (await data(client, f"/api/versions/{given}"))["version"] == BASE
+    assert (await data(client, "/api/versions/0/change"))["version"] == BASE
+
+
 async def test_the_change_of_a_version_says_that_frozen_units_are_zero(client: Client) -> None:
     """It comes by itself, when it has been worked out; what is unknown says so."""
     html = await page(client, f"/versions/{BASE}/change")
@@ -441,6 +448,29 @@ async def test_settings_are_told_without_a_key_or_a_secret(client: Client) -> No
     assert rows["rollout", "policy"]["value"] == "direct"
     assert "share of the sessions" in rows["rollout", "policy"]["description"]
     assert rows["agent", "response_secret"]["value"] in (None, "set")
+
+
+async def test_what_the_model_decides_is_not_told_as_changed(tmp_path: Path) -> None:
+    """Its context and sampling are in force where nobody set them; what was set is told as that."""
+    service = FakeService(settings=AgentSettings(default_top_p=0.5, context_tokens=9_000))
+    worked_out = {"context_tokens": 8_192, "default_temperature": 0.6}
+    service.settings = service.as_set.model_copy(update=worked_out)
+    store = open_store(StreamsSettings(home=tmp_path))
+    client = await connect(service, store)
+    agent, _ = (await data(client, "/api/settings"))["sections"]
+    rows = {row["name"]: (row["value"], row["changed"], row["instead"]) for row in agent["rows"]}
+    assert rows["default_temperature"] == (0.6, False, "the model's own")
+    assert rows["default_top_p"] == (0.5, True, "")
+    assert rows["context_tokens"] == (8_192, True, "the model's own")
+    assert rows["port"] == (8_321, False, "")
+    html = await page(client, "/settings")
+    assert (html.count(">changed<"), html.count(">the model&#39;s own<")) == (2, 2)
+    service.settings = service.as_set.model_copy(update={"context_tokens": 512, "kv_tokens": 512})
+    agent, _ = (await data(client, "/api/settings"))["sections"]
+    (row,) = [row for row in agent["rows"] if row["name"] == "context_tokens"]
+    assert row["instead"] == "what kv_tokens allow"
+    await client.close()
+    store.close()
 
 
 async def test_settings_are_told_without_passwords_in_urls(tmp_path: Path) -> None:

@@ -70,9 +70,12 @@ def test_a_version_is_meant_by_its_number_or_how_its_name_begins(
 ) -> None:
     """As `versions show` takes it, which names it: the agent is asked by the whole name."""
     where = ("--console-port", str(port), "--home", str(taught.home), "--json")
-    for given in ("2", SECOND[:8]):
+    for given in ("2", SECOND[:8], "stable"):
         _, out, _ = run("versions", "change", given, *where, capsys=capsys)
         assert json.loads(out)["version"] == SECOND
+    for given in ("0", "base"):
+        code, _, err = run("versions", "change", given, *where, capsys=capsys)
+        assert (code, f"{given} is the base, which has no recipe" in err) == (2, True)
 
 
 class Releasing(FakeComparisons):

@@ -190,11 +190,17 @@ def test_version_is_shown_by_how_its_name_begins(
     assert json.loads(out)["recipe"]["parent"] == FIRST
     code, out, _ = run("versions", "show", "2", *home, "--json", capsys=capsys)
     assert json.loads(out)["version"] == SECOND
+    for word, name in (("stable", SECOND), ("previous", FIRST)):
+        code, out, _ = run("versions", "show", word, *home, "--json", capsys=capsys)
+        assert (code, json.loads(out)["version"]) == (0, name)
     for text, words in (
         ("zz", "no version begins with 'zz'"),
         ("", "no version begins with ''"),
         ("9", "none of the line main is of that number"),
         ("0", "0 is the base"),
+        ("base", "base is the base, which has no recipe"),
+        (BASE[:6], f"{BASE[:6]} is the base"),
+        ("candidate", "the line main has no candidate version now"),
     ):
         code, _, err = run("versions", "show", text, *home, capsys=capsys)
         assert (code, words in err) == (2, True), err

@@ -335,7 +335,7 @@ def test_a_version_whose_trial_was_aborted_is_not_called_released(
         told = {
             each.recipe.version: (each.state, each.reason) for each in versions(session, "main", 9)
         }
-        found = find_version(session, SECOND, line="main")
+        found = find_version(session, SECOND, line="main", now=lambda: None)
     store.close()
     assert told[SECOND] == (found.state, found.reason) == ("aborted", "more complaints")
 

@@ -9,6 +9,7 @@ import pytest
 
 from agent.errors import EngineStoppedError
 from deploy.cli import told
+from deploy.commands.up import LEARNER_KILLED
 from deploy.errors import ChildFailedError
 from deploy.up.supervisor import Child, Supervisor, backoff
 
@@ -154,6 +155,19 @@ async def test_kills_a_child_that_outlasts_its_grace() -> None:
     supervisor.stop()
     await running
     assert ear.lines[-1] == ("agent", "did not stop in time and was killed")
+
+
+async def test_whoever_loses_nothing_by_being_killed_says_so() -> None:
+    """A learner is somewhere in a step, and repeats it."""
+    ear = Ear()
+    learner = Child("learner", (sys.executable, "-c", DEAF), 0.1, killed=LEARNER_KILLED)
+    supervisor = Supervisor([learner], say=ear)
+    running = asyncio.create_task(supervisor.run(forever()))
+    await ear.until(lambda lines: ("learner", "up") in lines)
+    supervisor.stop()
+    await running
+    assert ear.lines[-1] == ("learner", LEARNER_KILLED)
+    assert "repeated at the next start" in LEARNER_KILLED
 
 
 async def test_second_stop_does_not_wait() -> None:

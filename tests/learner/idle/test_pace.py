@@ -1,5 +1,7 @@
 """Learning keeps to its share of the machine."""
 
+from dataclasses import replace
+
 import pytest
 
 from learner.idle.pace import BURST_S, Clocks, IdlePause, Pace
@@ -48,6 +50,20 @@ def test_the_whole_machine_is_never_slowed() -> None:
         machine.work(0.1, threads=2)
         pace()
     assert machine.slept_s == 0
+
+
+def test_whoever_is_told_to_end_sleeps_nothing_off() -> None:
+    """However much it owes: a sleep that is cut short is the last."""
+    machine, slept = Machine(), []
+
+    def cut(seconds: float) -> bool:
+        slept.append(seconds)
+        return True
+
+    pace = Pace(0.1, cores=1, clocks=replace(machine.clocks, sleep=cut))
+    machine.work(60)
+    pace()
+    assert len(slept) == 1
 
 
 def test_idle_time_is_not_saved_up() -> None:

@@ -42,6 +42,16 @@ def test_what_is_said_outright_decides() -> None:
     assert (down.score, down.hint) == (-1, "Say it in French.")
 
 
+def test_a_hint_beside_praise_is_a_wish_unless_it_praises() -> None:
+    """The reply pleased all the same, and "great answer" is no order to any reply."""
+    wished = feedback(1, at=1, hint="Next time as a list, please.")
+    assert (wished.score, wished.hint) == (1, "Next time as a list, please.")
+    praised = feedback(1, at=1, hint="Great answer, thanks!")
+    assert (praised.score, praised.hint) == (1, None)
+    assert praised.evidence == "feedback; hint refused: it is praise"
+    assert feedback(-1, at=1, hint="Concise").hint == "Concise"
+
+
 def test_a_thumb_lends_weight_to_the_spoken_hint() -> None:
     """Thumbs down without a word takes its hint from the correction in the chat."""
     spoken = verdict(user("too long"))

@@ -47,6 +47,14 @@ def test_wishes_are_heard() -> None:
     ("words", "reason"),
     [
         ("… !!", "empty"),
+        ("x", "says too little"),
+        ("ok", "says too little"),
+        ("да", "says too little"),
+        ("XXX!", "says too little"),
+        ("test", "says too little"),
+        ("Hello? Test, test", "says too little"),
+        ("谢谢", "says too little"),
+        ("テスト", "says too little"),
         ("asdfghj hjkl", "absurd"),
         ("be " * 20 + "nice", "absurd"),
         ("Write nicely, " + "and so on, as we said before with all of it " * 10, "too long"),
@@ -67,6 +75,12 @@ def test_what_is_no_order_is_refused_with_a_reason(words: str, reason: str) -> N
     """The reason stands in the evidence."""
     found = hint_of(words)
     assert (found.text, found.refused) == (None, reason)
+
+
+@pytest.mark.parametrize("words", ["短", "短く", "In C", "JSON", "brief", "لا", "Say hello."])
+def test_a_short_word_may_be_an_order(words: str) -> None:
+    """Three letters, or one or two of a script in which they are a word."""
+    assert hint_of(words).text == words
 
 
 def test_what_the_rest_of_a_message_takes_back_is_no_order() -> None:

@@ -155,6 +155,20 @@ def test_words_that_are_no_instruction_are_a_row_with_a_reason(school: School) -
     assert ("rejected", "refused") in counted_rows
 
 
+def test_praise_with_words_that_are_no_instruction_is_praise(school: School) -> None:
+    """A thumb up and "x" make neither a lesson nor a version; a row says why."""
+    school.corrected("a", words="And now?")
+    school.say(rate(school, "a", 1).model_copy(update={"hint": "x"}), topic="feedback")
+    school.clock.now_s += 60
+    until_idle(school)
+    (row,) = school.rows(LessonRow)
+    assert (row.refused, row.reason) == ("says too little", "no instruction: says too little")
+    assert [(turn.lesson, turn.score) for turn in school.rows(TurnRow) if turn.id == "a"] == [
+        (None, 1)
+    ]
+    assert school.generations() == []
+
+
 def test_a_wish_against_the_operators_words_is_no_lesson(school: School) -> None:
     """The row quotes the order, no rewrite follows the wish, and the complaint counts."""
     orders = "You sell shoes. Always answer at length, in more detail."

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlmodel import Session, col, select
 
@@ -9,9 +10,10 @@ from agent.console.read.turns import turn_of
 from agent.console.read.versions import recipe_of
 from agent.console.views.changes import of_versions
 from agent.console.views.view import Ask, View
-from agent.errors import NotFoundError, UnknownVersionError
+from agent.errors import ApiError, NotFoundError, UnknownVersionError
 from streams.line import ledger
 from streams.line.became import ended
+from streams.line.line import is_number
 from streams.records import Json
 from streams.store.tables import GenerationRow, RecipeRow, RolloutRow, TurnRow
 
@@ -54,7 +56,7 @@ def read(session: Session, ask: Ask) -> Json:
 def of_agent(ask: Ask) -> Json:
     """What is shown of a version while the store is away: whether it serves."""
     return {
-        "version": ask.path["version"], "is_base": False, "recipe": None, "lineage": [],
+        "version": _named(ask), "is_base": False, "recipe": None, "lineage": [],
         "children": [], "generation": None, "moved_by": None, "changes": [], "ended": None,
         "line": ask.line, "serving": ask.serving,
     }  # fmt: skip
@@ -65,7 +67,7 @@ VIEW = View("version", "/versions/{version}", "Version", of_agent, read)
 
 async def change(ask: Ask) -> Json:
     """Work out what a version changed, layer by layer. Raises: NotFoundError."""
-    name = ask.path["version"]
+    name = _named(ask)
     try:
         tensors = await asyncio.to_thread(ask.insight.moved, name)
     except UnknownVersionError as cause:
@@ -75,9 +77,17 @@ async def change(ask: Ask) -> Json:
             "modules": list(dict.fromkeys(row["module"] for row in tensors))}  # fmt: skip
 
 
-def _whole(session: Session, ask: Ask) -> str:
-    """Complete the first digits of a version's name, where only one begins so."""
+def _named(ask: Ask) -> str:
+    """Return what a number, a word or a beginning means to this agent; else what is given."""
     given = ask.path["version"]
+    with suppress(ApiError):
+        return ask.service.comparisons.named(int(given) if is_number(given) else given)
+    return given
+
+
+def _whole(session: Session, ask: Ask) -> str:
+    """Complete the first digits of a version's name as well, where the store alone knows it."""
+    given = _named(ask)
     begins = col(RecipeRow.version).startswith(given, autoescape=True)
     found = session.exec(select(RecipeRow.version).where(begins).limit(2)).all()
     return found[0] if len(found) == 1 else given
