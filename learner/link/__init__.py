@@ -1,4 +1,4 @@
 """2 link: what followed each reply.
 
-For others: chores, clients, conversation, follow, layers, letters, rows.
+For others: alike, anew, chores, clients, conversation, follow, layers, letters, rows.
 """

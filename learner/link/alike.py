@@ -42,16 +42,31 @@ _BEFORE: Final = tuple(":]>)：】")
 _BEHIND: Final = tuple("<[(")
 # The same of a reply: a name, and no sentence.
 _NAME: Final = re.compile(r"\W{0,3}\w[\w -]{0,40}\W{0,2}[:：>\])】]\W{0,3}")
+# How long ago, in eight languages; and the hour in words, in English.
+_UNIT: Final = (
+    r"(?:s(?:ec|eg|ek)?|m(?:in)?|h|d|(?:sec|seg|sek|min|hour|heure|hor|stund|std|or[ae]|day|tag|jour|d[ií]a"
+    r"|giorn|segund|sekund|second)[^\W\d]{0,6})\b\.?"
+)
+_AGO: Final = (
+    rf"\b\d{{1,3}}\s?{_UNIT}\s(?:ago|fa|atrás)\b|\b(?:vor|il y a|hace|há)\s\d{{1,3}}\s?{_UNIT}"
+    r"|\d{1,3}\s?(?:秒|分钟?|小时|時間|天|日)前|\bjust now\b"
+)
+_HOUR: Final = (
+    r"\b(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) o['’]clock\b"
+)
 # A day or a moment, which clients put around questions, and around old ones anew.
 _TIME: Final = (
     r"(?:\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)?"
-    r"|\b\d{1,2}:\d\d(?::\d\d)?|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b1[6-9]\d{8}(?:\d{3})?\b)"
+    r"|\b\d{4}-W\d\d(?:-[1-7])?\b"
+    r"|\b\d{1,2}:\d\d(?::\d\d)?|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b1[6-9]\d{8}(?:\d{3})?\b"
+    rf"|{_AGO}|{_HOUR})"
 )
-_MOMENT: Final = re.compile(_TIME)
+_MOMENT: Final = re.compile(_TIME, re.IGNORECASE)
 _TIMES: Final = rf"{_TIME}(?:,?\s{{1,2}}(?:at\s)?{_TIME})?"
 # One as a program writes it, to the second; people ask for no such.
 _EXACT: Final = (
-    r"(?:\d{4}-\d\d-\d\d(?:T\d\d:\d\d|\s\d\d:\d\d:\d\d)[\d:.Z+-]{0,20}|\b1[6-9]\d{8}(?:\d{3})?\b)"
+    r"(?:\d{4}-\d\d-\d\d(?:T\d\d:\d\d|\s\d\d:\d\d:\d\d)[\d:.Z+-]{0,20}|\d{4}-W\d\d-[1-7]\b"
+    r"|\b1[6-9]\d{8}(?:\d{3})?\b)"
 )
 # One with its day in words, in eight languages, as clocks write it.
 _WEEKDAY: Final = (
@@ -169,6 +184,19 @@ def holds(one: str, other: str) -> bool:
     if rests[0] and rests[0] == rests[1]:
         return True
     return _differ_in_moments(one, other) or _made_of_one(one, other)
+
+
+def behind_stamp(text: str) -> str | None:
+    """Return what stands behind the moment with which a client begins a text; None: there is none.
+
+    >>> behind_stamp("[2026-03-01 12:00] Why?"), behind_stamp("Current time: 12:00.\\nWhy?")
+    ('Why?', 'Why?')
+    >>> behind_stamp("12:00 is late. Why?") is None
+    True
+    """
+    stamp = _STAMP.match(text.lstrip())
+    rest = text.lstrip()[stamp.end() :].lstrip(" .,;:，。\t\n") if stamp else ""
+    return rest or None
 
 
 def _is_of(text: str, said: str, *, cut: bool) -> bool:

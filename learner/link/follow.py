@@ -25,6 +25,7 @@ from learner.link.layers import (
     is_lately,
     layer_by_hashes,
     layer_by_texts,
+    may_be_newest,
     newest,
 )
 from learner.link.lookup import Known, Lookup
@@ -32,6 +33,7 @@ from learner.link.normal import normal
 from learner.link.pieces import Echo, after_reply, echoes_of, pieces_of
 from streams import chain
 from streams.records import Message, Turn
+from streams.store.states import UNTRAINED
 
 # Replies of a request that are looked up at most: those before them were followed long ago.
 ECHOES: Final = 8
@@ -205,9 +207,25 @@ class _Search:
         layers = self._by_texts(echo, known) | layers
         if last and not layers:  # neither what was asked nor what was said came back as it was
             near = {each.candidate.id: each for each in self._lookup.newest()}
-            if layers := self._by_texts(echo, near):
+            if layers := self._by_texts(echo, near) or self._by_few_words(echo, known, near):
                 known |= near
         return known, layers
+
+    def _by_few_words(
+        self, echo: Echo, known: dict[str, Known], near: dict[str, Known]
+    ) -> dict[str, Layer]:
+        """Find a short reply without its question, if it is the newest, and all that said the same.
+
+        What a client greets with is none: it was shown before a turn said it.
+        """
+        turn = next((each.candidate for each in near.values() if each.state != UNTRAINED), None)
+        if turn is None or not may_be_newest(echo, turn, self._asking):
+            return {}
+        said = [id for id, each in known.items() if each.candidate.reply_key == echo.reply_key]
+        if turn.id not in said or self._lookup.lost([turn.id]):
+            return {}
+        shown = self._lookup.was_shown(echo.reply_key, before_ms=turn.created_ms)
+        return {} if shown else dict.fromkeys(said, "alone")
 
     def _by_texts(self, echo: Echo, known: dict[str, Known]) -> dict[str, Layer]:
         texts = self._lookup.texts(known)

@@ -11,7 +11,8 @@ From the surest to the weakest, each with the confidence that a link by it has:
                    wrapped it
     cut      0.75  what the user said last, perhaps wrapped anew, and parts of the reply, or the
                    reply in other signs: it was cut, trimmed, rendered, or has something around it
-    alone    0.60  the reply alone, which is long
+    alone    0.60  the reply alone: it is long, or no question is shown before it, and it is the
+                   principal's newest, of the last hour
 
 Texts are compared as normal text (learner.link.normal) from `talk` on; where two replies agree as
 normal text only, the link is of the layer `normal`, 0.85. From `pair` on, the reply must have been
@@ -53,6 +54,8 @@ _ORDER: Final[tuple[Layer, ...]] = (
 WITHIN_MS: Final = 24 * 60 * 60 * 1000
 # A reply of so many characters is not given twice by chance, whatever was asked.
 ALONE_CHARS: Final = 64
+# Of a shorter one that stands without its question, so long after it is gone on with at most.
+SOON_MS: Final = 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +230,16 @@ def _may_be(echo: Echo, turn: Candidate, asking: Asking) -> bool:
 def is_lately(turn: Candidate, asking: Asking) -> bool:
     """Return whether a turn is recent enough for evidence that rests on texts alone."""
     return asking.created_ms - turn.created_ms <= WITHIN_MS
+
+
+def may_be_newest(echo: Echo, turn: Candidate, asking: Asking) -> bool:
+    """Return whether an echo may be the principal's newest turn though it is short.
+
+    No question or reply before it is shown that would tell it.
+    """
+    shows_more = echo.asked_key is not None or echo.before_key is not None
+    soon = asking.created_ms - turn.created_ms <= SOON_MS
+    return not shows_more and soon and echo.reply_key is not None
 
 
 def _is_long(echo: Echo) -> bool:

@@ -113,6 +113,11 @@ class Lookup:
         found = self._session.exec(newest).all()
         return before_key in found or len(found) == SEEN_WHOLE
 
+    def was_shown(self, reply_key: str | None, *, before_ms: int) -> bool:
+        """Tell whether a request of the last day before a moment ended with this reply."""
+        shown = TurnRow.echo_key == reply_key, col(TurnRow.created_ms) < before_ms
+        return bool(self._read(*shown, *self._lately(), most=1))
+
     def siblings(self, before_key: str, asked_key: str | None) -> list[Known]:
         """Read the turns that go on from the same reply as the request, but ask something else.
 

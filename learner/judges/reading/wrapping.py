@@ -2,7 +2,8 @@
 
 A coding agent repeats its rules of form behind every message and tells the model beside it what the
 editor shows, a chat page puts what it found around the question, a command line puts its arguments
-in quotation marks, a messenger's bridge puts time and name in front, an office's chat writes HTML.
+in quotation marks, a messenger's bridge puts time and name in front, an office's chat writes HTML,
+a home's assistant tells where somebody is, a counter how much is left.
 What stands behind both the question and what came after the reply is the client's, whatever it
 says, and so is what stands in tags that say so (<system-reminder>); what stands in tags that name
 it the user's (<user_query>, <feedback>) is the person's. A tool's tags are neither: what is in them
@@ -17,6 +18,8 @@ from typing import Final
 
 from learner.judges.reading.markup import words_in_markup
 from learner.judges.reading.origin import origin
+from learner.link.alike import behind_stamp
+from learner.link.anew import moved, parted
 from learner.link.letters import without_blocks
 
 # No client's rules are longer, and people end two messages with the same few words.
@@ -46,6 +49,7 @@ _FRONT: Final = re.compile(
     r"\A\s*(?:\[[^\[\]\n]{0,100}\d{1,2}:\d\d[^\[\]\n]{0,40}\]\s{0,3}|@)"
     r"([*_]{0,2}[^\W\d][\w .'@:-]{0,60}?[*_]{0,2})\s?[:：]\s+(?=\S)"
 )
+_ASKS: Final = ("?", "？")
 # Who reports, and is nobody, beside what learner.judges.reading.origin knows.
 _REPORTER: Final = re.compile(
     r"\W*(?:monitor\w*|alert\w*|daemon|services?|agent|bot|server|sensor\w*|worker|process|node|host|"
@@ -69,6 +73,7 @@ def unwrapped(asked: str, said: str) -> tuple[str, str]:
     asked, said = _question(asked), _question(said)
     asked, said = _without_rules(asked, said)
     asked, said = _without_fronts(asked, said)
+    asked, said = _without_frames(*_without_stamps(asked, said))
     quoted = _WHOLE.match(asked), _WHOLE.match(said)
     if quoted[0] and quoted[1]:
         return quoted[0][quoted[0].lastindex or 0], quoted[1][quoted[1].lastindex or 0]
@@ -98,6 +103,32 @@ def _without_fronts(asked: str, said: str) -> tuple[str, str]:
             return asked, said
         return asked[fronts[0].end() :], said[fronts[1].end() :]
     return asked, said
+
+
+def _without_stamps(asked: str, said: str) -> tuple[str, str]:
+    """Both without the moment in front of both, where one asks something: no program's log does."""
+    question, words = behind_stamp(asked), behind_stamp(said)
+    if question and words and question.rstrip().endswith(_ASKS):
+        return question, words
+    return asked, said
+
+
+def _without_frames(asked: str, said: str) -> tuple[str, str]:
+    """Both without the head and the foot in which only numbers moved, where no program reports."""
+    (head, question, foot), (other_head, words, other_foot) = parted(asked), parted(said)
+    if other_head and (not moved(head, other_head) or _reports(other_head)):
+        return asked, said
+    if other_foot and not moved(foot, other_foot):
+        return asked, said
+    return (question, words) if other_head or other_foot else (asked, said)
+
+
+def _reports(head: str) -> bool:
+    """Return whether a message's head is a program's or a letter's, and what follows nobody's."""
+    told = (
+        line if ":" in line else f"{line}: it" for line in head.strip("[](){}（）【】").splitlines()
+    )
+    return any(_REPORTER.match(line) or origin(line) != "person" for line in told)
 
 
 def _without_rules(asked: str, said: str) -> tuple[str, str]:

@@ -49,6 +49,43 @@ def test_quotes_around_both_are_the_command_lines() -> None:
     assert score("How do I bake bread?", '"Too long, please."') == 0
 
 
+FRAMES = [  # around the question, and around what came after the reply
+    ("[3 minutes ago] {}", "[1 minute ago] {}"),
+    ("[just now] {}", "[just now] {}"),
+    ("[12:00] {}", "[12:01] {}"),
+    ("[2026-03-01 12:00] {}", "[2026-03-01 12:01] {}"),
+    ("2026-03-01T12:00:01Z {}", "2026-03-01T12:00:31Z {}"),
+    ("Current time: 12:00\n{}", "Current time: 12:01\n{}"),
+    ("req-9f3a1c: {}", "req-77be02: {}"),
+    ("Location: lat 48.1\nBattery: 90%\n\n{}", "Location: lat 48.2\nBattery: 89%\n\n{}"),
+    ("{}\n\n[tokens left: 8269]", "{}\n\n[tokens left: 731]"),
+    ("{}\n(turn 2 of 10)", "{}\n(turn 3 of 10)"),
+]
+
+
+@pytest.mark.parametrize(("before", "later"), FRAMES)
+def test_what_moves_around_every_message_is_the_clients(before: str, later: str) -> None:
+    """A clock, an id, where somebody is, what is left: what stands between is heard."""
+    asked = before.format("How do I bake bread?")
+    heard = [score(asked, later.format(x)) for x in ("Too long, please.", "Thanks!", "And rye?")]
+    assert heard == [-1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "[sensor {}] ", "[worker-{}] ", "[ERROR {}] ", "[Alert #{}] ", "Status: {}\nLoad: 3\n\n",
+        "task-9f3a1{}: ", "From: Ann\nDate: {} March\n\n", "Host: x1\nLoad: {}\n\n",
+    ],
+)  # fmt: skip
+def test_what_a_program_or_a_letter_begins_with_is_no_frame(frame: str) -> None:
+    """Whatever follows it: nobody says it of the reply."""
+    asked = f"{frame.format(3)}How do I bake bread?"
+    assert score(asked, f"{frame.format(4)}That's wrong.") in (None, 0)
+    log = "[2026-03-01 12:00] build started", "[2026-03-01 12:01] That's wrong."
+    assert score(*log) is None
+
+
 def test_the_same_message_again_keeps_what_stands_in_front() -> None:
     """Rules go from it as ever; of what is rules alone something is left."""
     whole = f"Fix it{RULES}"

@@ -7,7 +7,7 @@ Shapes are those of the clients named, written down from their sources; what peo
 
 import html
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from streams.records import Message
@@ -120,11 +120,13 @@ def retriever_unwraps_later() -> list[Step]:
     ]
 
 
-def window(size: int) -> list[Step]:
+ANSWERS = (BREAD, SHORT, RYE, "As with wheat, but with less water.", "The one that you like.")
+
+
+def window(size: int, answers: Sequence[str] = ANSWERS) -> list[Step]:
     """The client that sends the last messages only, with a system prompt."""
     questions = ["How do I bake bread?", "Too long, please.", "And with rye?", "And with spelt?",
                  "Which is the best?"]  # fmt: skip
-    answers = [BREAD, SHORT, RYE, "As with wheat, but with less water.", "The one that you like."]
     steps, history = [], list[Message]()
     for place, (question, answer) in enumerate(zip(questions, answers, strict=True)):
         history.append(user(question))
@@ -136,6 +138,10 @@ def window(size: int) -> list[Step]:
         )  # fmt: skip
         history.append(reply(answer))
     return steps
+
+
+# Replies of nobody else's: two messages of a window are the beginning of another.
+BRIEF = ("Mix, wait, bake.", "Do bake it.", "Mix in a third.", "Mix in less water.", "Yours.")
 
 
 def window_and_clock() -> list[Step]:
@@ -279,6 +285,36 @@ def stamped_anew() -> list[Step]:
     ]
 
 
+# What clients put around every message, old ones too, each time with what it is now.
+FRAMES = {
+    "how long ago": ("[{0} minutes ago] ", ""),
+    "the hour in words": ("(it is {1} o'clock) ", ""),
+    "the week": ("2026-W1{0}-3 ", ""),
+    "the request's id": ("req-9f3a1{0}: ", ""),
+    "where the speaker is": ("Location: lat 48.{0}\nBattery: 9{0}%\n\n", ""),
+    "what is left": ("", "\n\n[tokens left: 82{0}9]"),
+    "a count of turns": ("", "\n(turn {0} of 10)"),
+}
+
+
+def framed(name: str) -> list[Step]:
+    """The client puts a head or a foot that moves around every message; replies are short."""
+    said = {BREAD: SHORT, SHORT: "Bake it for a shorter time.", RYE: RYE}
+
+    def frame(place: int, message: Message) -> Message:
+        text = message.content or ""
+        if message.role != "user":
+            return reply(said[text])
+        moved = place + 1, ("nine", "ten", "eleven")[place]
+        head, foot = (part.format(*moved) for part in FRAMES[name])
+        return user(f"{head}{text}{foot}")
+
+    return [
+        Step([frame(place, m) for m in step.messages], frame(place, step.reply), step.follows)
+        for place, step in enumerate(plain())
+    ]
+
+
 def surrounded(before: bool) -> list[Step]:
     """The client puts other pages around each question every time, old ones too, without a label.
 
@@ -337,8 +373,10 @@ def every() -> list[Behaviour]:
         ("puts what it found behind the question (Continue)", retriever_unwraps_later()),
         ("stamps the time on the newest question", dated_questions()),
         ("stamps the time of now on every question", stamped_anew()),
+        *((f"puts {name} around every message, anew", framed(name)) for name in FRAMES),
         ("sends the last four messages only", window(4)),
-        ("sends the last two messages only", window(3)),
+        ("sends the last three messages only", window(3)),
+        ("sends the last two messages only", window(2, BRIEF)),
         ("sends the last four messages, with a clock", window_and_clock()),
         ("drops what was thought in <think>", thinking(0)),
         ("drops what was thought in <thinking>", thinking(1)),

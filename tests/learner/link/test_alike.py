@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.link.alike import LEFT_CHARS, comes_from, holds, is_mark
+from learner.link.alike import LEFT_CHARS, behind_stamp, comes_from, holds, is_mark
 from learner.link.letters import bare
 
 WORDS = st.lists(st.text("abcdefgz", min_size=2, max_size=8), min_size=6, max_size=12)
@@ -158,6 +158,10 @@ TAGS = [
         ("Book it. Time: 19:00", "Book it. Time: 20:00"),
         ("2026-03-01 18:00 dentist", "2026-03-02 18:00 dentist"),
         ("Wait for 0:05:00", "Wait for 0:10:00"),
+        ("What happened 3 days ago?", "What happened 4 days ago?"),
+        ("Remind me (3 minutes ago) of it", "Remind me (4 minutes ago) of it"),
+        ("Wake me at nine o'clock", "Wake me at ten o'clock"),
+        ("2026-W10 plan it", "2026-W11 plan it"),
         ("What happened on 12.03.1944?", "What happened on 13.03.1951?"),
         ("What happened on 1944-03-12?", "What happened on 1951-03-13?"),
         ("What day was 1772366400?", "What day was 1782366400?"),
@@ -202,6 +206,16 @@ def test_another_question_is_another(one: str, other: str) -> None:
         ),
         ("Aktuelle Uhrzeit: 12:00. Why?", "Aktuelle Uhrzeit: 12:07. Why?"),
         ("当前时间：12:00\nWhy?", "当前时间：12:07\nWhy?"),
+        ("[3 minutes ago] Why?", "[1 hour ago] Why?"),
+        ("[just now] Why?", "[1m ago] Why?"),
+        ("[vor 3 Minuten] Why?", "[vor 1 Stunde] Why?"),
+        ("[il y a 3 minutes] Why?", "[il y a 2 heures] Why?"),
+        ("[hace 3 minutos] Why?", "[hace 1 hora] Why?"),
+        ("[3 minuti fa] Why?", "[1 ora fa] Why?"),
+        ("[há 3 minutos] Why?", "[há 1 dia] Why?"),
+        ("[3分钟前] Why?", "[1小时前] Why?"),
+        ("(it is nine o'clock) Why?", "(it is ten o’clock) Why?"),
+        ("2026-W10-3 Why?", "2026-W11-4 Why?"),
         ("Context: A\nQuestion: Why?", "Context: B\nQuestion: Why?"),
         ("# Context\nA\n# Question\nWhy?", "# Context\nB\n# Question\nWhy?"),
         ("搜索结果: A\n# 用户消息为：\nWhy?", "搜索结果: B\n# 用户消息为：\nWhy?"),
@@ -293,6 +307,9 @@ def test_what_is_asked_in_tags_is_the_question(begin: str, end: str) -> None:
         "[12:00",
         "ann (",
         "now: now is ",
+        "[1 minute ago",
+        "vor 1 ",
+        "one o'clock ",
         "current time: mon, ",
         "time: date is ",
         "question",
@@ -305,6 +322,7 @@ def test_hostile_text_takes_linear_time(hostile: str) -> None:
     begun = time.process_time()
     comes_from(text, text + "y", cut=True)
     holds(text, text + "y")
+    behind_stamp(text)
     assert time.process_time() - begun < 3
 
 

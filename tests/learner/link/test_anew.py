@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from learner.link.anew import asked_anew
+from learner.link.anew import asked_anew, parted
 
 WOOL = "Wool is a protein fibre. It felts when it is rubbed hot."
 WINE = "Red wine holds tannins. White wine does not help against them."
@@ -29,6 +29,28 @@ SAME = {
         f"{WINE}\n<user_query>\nTell me how to clean it\n</user_query>",
         LONG,
     ),
+    "where somebody is": (
+        "Location: lat 48.1\nBattery: 90%\n\nToo long, please.",
+        "Location: lat 48.2\nBattery: 89%\n\nToo long, please.",
+        LONG,
+    ),
+    "ids": ("req-9f3a1c: Too long.", "req-77be02: Too long.", LONG),
+    "long ids": (
+        "8adc4475-775c-46c8-a03c-78a2e8ddc73f: Too long.",
+        "3c07e80c-b0ff-4df1-a1d9-107064611303: Too long.",
+        LONG,
+    ),
+    "what is left": ("Too long.\n\n[tokens left: 8269]", "Too long.\n\n[tokens left: 31]", LONG),
+    "a head and a foot": (
+        "[2 new mails] Why?\n(turn 2 of 9)",
+        "[1 new mail] Why?\n(turn 3 of 9)",
+        LONG,
+    ),
+    "a whole question, a short reply": (
+        "[2 new mails] Do tell me which it is",
+        "[3 new mails] Do tell me which it is",
+        SHORT,
+    ),
     "Chinese": ("羊毛是纤维。红酒渍怎么洗掉呢？", "单宁会结合。红酒渍怎么洗掉呢？", SHORT),
 }
 OTHER = {
@@ -45,6 +67,19 @@ OTHER = {
     "tags around other orders": (
         f"{WOOL}\n<task>\nWash it\n</task>", f"{WINE}\n<task>\nDry it\n</task>", LONG,
     ),
+    "another amount": ("Set the light to 20 %", "Set the light to 80 %", LONG),
+    "another sum": ("What is 3 + 4?", "What is 3 + 5?", LONG),
+    "another amount in brackets": ("Set the light\n(20 %)", "Set the light\n(80 %)", LONG),
+    "another time, within": ("A table for two (in 2 h)", "A table for two (in 3 h)", LONG),
+    "numbered questions": ("[1] Tell me a joke now", "[2] Tell me a joke now", LONG),
+    "another room": ("(kitchen 1) Make it light", "(bath 1) Make it light", LONG),
+    "another thing": ("RTX-3080: how big is it", "RTX-3090: how big is it", LONG),
+    "another ticket": ("#48213: tell me its state", "#48214: tell me its state", LONG),
+    "what is to be done, behind": (
+        "Set it so\n\nRoom: 2\nLevel: 20", "Set it so\n\nRoom: 2\nLevel: 80", LONG,
+    ),
+    "words between": ("[2 mails] Turn it on", "[3 mails] Turn it off", LONG),
+    "few words, a short reply": ("[2 mails] Why?", "[3 mails] Why?", SHORT),
     "nothing": ("", "", LONG),
 }  # fmt: skip
 
@@ -62,9 +97,12 @@ def test_what_is_no_evidence(one: str, other: str, said: int) -> None:
     assert not asked_anew(one, other, said_chars=said)
 
 
-@pytest.mark.parametrize("hostile", ["?", "a? ", ". ", "？", "\n"])
+@pytest.mark.parametrize(
+    "hostile", ["?", "a? ", ". ", "？", "\n", "[1 a", "a: 1\n", "a-1", "0a", "(1 a)\n"]
+)
 def test_hostile_text_takes_linear_time(hostile: str) -> None:
     """A megabyte is read at its beginning and at its end."""
     text, begun = hostile * 2**20, time.process_time()
     asked_anew(text, "b" + text, said_chars=LONG)
+    parted(text)
     assert time.process_time() - begun < 2

@@ -1,6 +1,6 @@
 """Which reply a request follows: by every layer, and by none where two are as likely."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -74,6 +74,64 @@ def test_every_layer_links_and_says_so(taken: Taken, layer: str) -> None:
         row = taken.row(f"first{name}")
         assert (row.next_turn, row.next_kind, row.next_layer) == (f"next{name}", "reply", layer)
         assert row.next_confidence == CONFIDENCE[layer]  # type: ignore[index]
+
+
+PARIS = (Message(role="system", content="Be kind."), reply("Paris."), user("Too long, please."))
+
+
+def short(id: str = "first", said: str = "Paris.", at: int = 1_000, **options: Any) -> Turn:
+    """A turn with a short reply, in a conversation of its own."""
+    return turn([user(f"What of {id}?")], said, id=id, created_ms=at, **options)
+
+
+FEW_WORDS: dict[str, tuple[Sequence[Turn], tuple[str, str] | None]] = {
+    "the newest": ([short("old", "Rome.", at=500), short()], ("next", "alone")),
+    "beside a chore": (
+        [short(), short("title", "Cities", 2_000, purpose="chore")], ("next", "alone"),
+    ),
+    "said in another chat since": ([short(), short("other", "Rome.", 2_000)], None),
+    "said twice": ([short("other", at=500), short()], None),
+    "said twice, the older later": ([short(), short("other", at=500)], None),
+    "an hour ago": ([short(at=30_000 - 3_600_001)], None),
+    "not arrived": ([short(delivered=False)], None),
+    "of somebody else": ([short(principal="bob")], None),
+    "what a client greets with": (
+        [turn([reply("Paris."), user("Hi")], "Hi!", id="greeted", created_ms=100), short()], None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FEW_WORDS)
+def test_a_short_reply_without_its_question_is_the_newest_or_none(taken: Taken, name: str) -> None:
+    """The client that sends the last two messages: it can be no other's, or nothing is linked."""
+    turns, wanted = FEW_WORDS[name]
+    taken(*turns, after(*PARIS))
+    row = taken.row("first")
+    assert (row.next_turn, row.next_layer) == (wanted or (None, None))
+
+
+@pytest.mark.parametrize("name", FEW_WORDS)
+def test_a_short_reply_that_comes_late_is_no_other(taken: Taken, name: str) -> None:
+    """What was linked before another turn said the same is taken back."""
+    turns, wanted = FEW_WORDS[name]
+    taken(*(each for each in turns if each.id != "first"), after(*PARIS))
+    taken(*(each for each in turns if each.id == "first"))
+    row = taken.row("first")
+    assert (row.next_turn, row.next_layer) == (wanted or (None, None))
+
+
+def test_a_link_by_few_words_is_taken_back_when_another_said_them(taken: Taken) -> None:
+    """It came in later than the request."""
+    taken(short(), after(*PARIS))
+    assert taken.link("first") == ("next", "reply", "alone")
+    taken(short("other", at=500))
+    assert taken.link("first") == taken.link("other") == (None, None, None)
+
+
+def test_a_short_reply_behind_another_question_is_not_linked(taken: Taken) -> None:
+    """The question says which conversation it is, and it is none of ours."""
+    taken(short(), after(user("What of Spain?"), *PARIS[1:]))
+    assert taken.link("first") == (None, None, None)
 
 
 def test_layers_are_as_sure_as_their_order_says() -> None:
