@@ -5,12 +5,15 @@ they are kept off every event loop (the agent's spool, the readers' own threads)
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from streams.errors import ExtraMissingError, LogUnavailableError, RecordTooLargeError
+from streams.log.kafka.limit import NoAnswerError, within
 from streams.settings import StreamsSettings, secret_in
 
 try:
@@ -30,6 +33,7 @@ try:
         RecordListTooLargeError,
     )
     from kafka.net.compat import KafkaNetClient
+    from kafka.structs import MemberState
 except ModuleNotFoundError as missing:
     raise ExtraMissingError(
         "a Kafka log needs the package kafka-python: pip install 'quickset[kafka]'"
@@ -47,16 +51,21 @@ __all__ = [
     "KafkaError",
     "KafkaProducer",
     "KafkaTimeoutError",
+    "MemberState",
     "Patience",
     "TopicPartition",
+    "abandon",
     "batch_bytes",
     "connection",
+    "end",
     "open_client",
     "servers",
     "translated",
 ]
 
 Client = TypeVar("Client")
+
+_log = logging.getLogger(__name__)
 
 ID_HEADER = "id"  # the header that carries a record's id
 # Sent in one go: large enough to hide a round trip, small enough for one batch a partition.
@@ -79,6 +88,10 @@ class Patience:
     # A member that does not poll for this long is put out of its group. The learner computes
     # between two polls; the lease says which process may write, not the group.
     max_poll_s: float = 600.0
+    # No call takes as long as this unless the client hangs: some requests in a row that each time
+    # out, and connections before them.
+    call_s: float = 60.0
+    join_s: float = 660.0  # nor does a rebalance, which waits max_poll_s for members that compute
 
 
 def batch_bytes(max_record_bytes: int) -> int:
@@ -146,6 +159,34 @@ def open_client(make: Callable[..., Client], **configuration: Any) -> Client:
         for client in opened:
             client.close()
         raise
+
+
+def end(consumer: Any) -> None:
+    """Close a consumer, which leaves its group; one that does not close is left behind.
+
+    Its heartbeats end then, so that others have its partitions after the session.
+    """
+    try:
+        within(
+            2 * CLOSE_S, partial(consumer.close, autocommit=False, timeout_ms=int(CLOSE_S * 1000))
+        )
+    except NoAnswerError:
+        _log.warning("a reader's connection to Kafka could not be closed and is left behind")
+        consumer._net.stop(timeout_ms=int(CLOSE_S * 1000))
+
+
+def abandon(consumer: Any) -> None:
+    """Close a consumer that hangs, without waiting for it."""
+
+    def run() -> None:
+        try:
+            end(consumer)
+        except Exception:
+            _log.warning(
+                "a reader's connection to Kafka was given up and not closed", exc_info=True
+            )
+
+    threading.Thread(target=run, name="kafka-end", daemon=True).start()
 
 
 @contextmanager

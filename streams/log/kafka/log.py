@@ -8,12 +8,14 @@ try, and whoever appends the chunk again repeats its records at worst, in order,
 their ids. The producer is idempotent with acks=all; correctness does not rest on Kafka's
 transactions (no Python client implements KIP-890) but on record ids.
 
-Clients connect at their first use, so a process starts while the broker is away.
+Clients connect at their first use, so a process starts while the broker is away. One that does not
+answer within Patience.call_s is thrown away, too, and the next use opens another.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from streams.errors import LogUnavailableError, RecordTooLargeError
@@ -27,11 +29,14 @@ from streams.log.kafka.client import (
     KafkaProducer,
     KafkaTimeoutError,
     Patience,
+    abandon,
     batch_bytes,
     connection,
+    end,
     open_client,
     translated,
 )
+from streams.log.kafka.limit import NoAnswerError, within
 from streams.log.kafka.reader import KafkaSubscription, places_of, reading
 from streams.settings import StreamsSettings
 
@@ -44,15 +49,24 @@ LINGER_S = 1.0
 class KafkaLog:
     """A log on Kafka. `append` and `end_offsets` may be called from any thread."""
 
-    def __init__(self, settings: StreamsSettings, *, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        settings: StreamsSettings,
+        *,
+        patience: Patience | None = None,
+        consumer: Callable[..., Any] = KafkaConsumer,
+        producer: Callable[..., Any] = KafkaProducer,
+    ) -> None:
         """Name the brokers; nothing connects before it is used.
 
+        consumer, producer: make the clients that read and append
         raises: ValueError when the setting names no broker
         """
         self._settings = settings
         self._patience = patience or Patience()
         self._connection = connection(settings, self._patience)
         self._prefix = settings.topic_prefix
+        self._make_consumer, self._make_producer = consumer, producer
         self._lock = threading.Lock()
         self._producer: Any = None
         self._looking = threading.Lock()
@@ -71,7 +85,8 @@ class KafkaLog:
             for chunk in _chunks(batch):
                 try:
                     with translated():
-                        self._send(chunk)
+                        producer = self._open_producer()
+                        within(self._patience.call_s, partial(self._send, producer, chunk))
                 except BaseException:
                     self._throw_away()
                     raise
@@ -95,33 +110,44 @@ class KafkaLog:
             group=group,
             positions=positions,
             on_revoked=on_revoked,
+            consumer=self._make_consumer,
         )
 
     def end_offsets(self, topic: Topic) -> dict[Partition, int]:
         """Return the offset that the next record of each partition will get."""
         with self._looking, translated():
             if self._looker is None:
-                self._looker = open_client(KafkaConsumer, **reading(self._connection))
-            places = places_of(self._looker, [self._prefix + topic])
-            ends = self._looker.end_offsets(places, timeout_ms=int(self._patience.append_s * 1000))
-        return {Partition(topic, place.partition): end for place, end in ends.items()}
+                opened = partial(open_client, self._make_consumer, **reading(self._connection))
+                self._looker = within(self._patience.call_s, opened, late=end)
+            try:
+                return within(self._patience.call_s, partial(self._ends, self._looker, topic))
+            except NoAnswerError:
+                abandon(self._looker)
+                self._looker = None
+                raise
 
     def close(self) -> None:
         """Close the connections; every append has returned, so nothing is on its way."""
         with self._lock:
             if self._producer is not None:
-                self._producer.close(timeout=CLOSE_S)
+                _close(self._producer)
                 self._producer = None
         with self._looking:
             if self._looker is not None:
-                self._looker.close(autocommit=False, timeout_ms=int(CLOSE_S * 1000))
+                end(self._looker)
                 self._looker = None
+
+    def _ends(self, looker: Any, topic: Topic) -> dict[Partition, int]:
+        places = places_of(looker, [self._prefix + topic])
+        ends = looker.end_offsets(places, timeout_ms=int(self._patience.append_s * 1000))
+        return {Partition(topic, place.partition): end for place, end in ends.items()}
 
     def _open_producer(self) -> Any:
         if self._producer is None:
             largest = batch_bytes(self._settings.max_record_bytes)
-            self._producer = open_client(
-                KafkaProducer,
+            opened = partial(
+                open_client,
+                self._make_producer,
                 **self._connection,
                 allow_auto_create_topics=False,
                 acks="all",
@@ -137,11 +163,11 @@ class KafkaLog:
                 max_block_ms=int(self._patience.append_s * 1000),
                 metrics_enabled=False,
             )
+            self._producer = within(self._patience.call_s, opened, late=_close)
         return self._producer
 
-    def _send(self, chunk: list[Outgoing]) -> None:
+    def _send(self, producer: Any, chunk: list[Outgoing]) -> None:
         """Send a chunk and wait until the broker has confirmed it."""
-        producer = self._open_producer()
         try:
             sent = [
                 producer.send(
@@ -171,9 +197,17 @@ class KafkaLog:
         producer._sender.force_close()
         producer._sender.join(CLOSE_S)
         try:
-            producer.close(timeout=CLOSE_S)
+            _close(producer)
         except KafkaError:
             _log.exception("a producer could not be closed")
+
+
+def _close(producer: Any) -> None:
+    """Close a producer; one that does not close is left behind."""
+    try:
+        within(3 * CLOSE_S, partial(producer.close, timeout=CLOSE_S))
+    except NoAnswerError:
+        _log.warning("a connection that appends to Kafka could not be closed and is left behind")
 
 
 def _chunks(records: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:

@@ -2,30 +2,42 @@
 
 Nothing is committed to Kafka. Partitions that a rebalance assigns stay paused until the reader's
 `positions` have been asked and set, so nothing is read from a place that the reader did not name.
+
+A client that does not answer, or does not get back into its group, is given up: its partitions are
+let go as if another reader had them, the poll raises, and the next one opens another client.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from streams.errors import LogUnavailableError
 from streams.log.contract import Entry, Partition, Topic
 from streams.log.kafka.client import (
-    CLOSE_S,
     ID_HEADER,
     ConsumerRebalanceListener,
     KafkaConsumer,
+    MemberState,
     Patience,
     TopicPartition,
+    abandon,
     batch_bytes,
     connection,
+    end,
     open_client,
     translated,
 )
+from streams.log.kafka.limit import NoAnswerError, within
 from streams.settings import StreamsSettings
 
-# How long a poll waits before it looks at newly assigned partitions.
+Answer = TypeVar("Answer")
+
+_log = logging.getLogger(__name__)
+
+# How long a poll waits before it looks at newly assigned partitions, and at least for the group.
 STEP_S = 0.25
 
 
@@ -41,6 +53,7 @@ class KafkaSubscription:
         group: str | None,
         positions: Callable[[frozenset[Partition]], Mapping[Partition, int]],
         on_revoked: Callable[[frozenset[Partition]], None],
+        consumer: Callable[..., Any] = KafkaConsumer,
     ) -> None:
         self._settings = settings
         self._patience = patience
@@ -49,15 +62,22 @@ class KafkaSubscription:
         self._group = group
         self._positions = positions
         self._on_revoked = on_revoked
+        self._make = consumer
         self._consumer: Any = None
         self._lock = threading.Lock()  # the listener is called from the consumer's thread
         self._assigned: frozenset[Partition] = frozenset()
         self._unplaced: frozenset[Partition] = frozenset()
         self._assignment = 0  # how many times partitions were given
+        self._outside_s: float | None = None  # since when the reader is seen to be out of its group
+        # Where a reader without a group is: nobody else reads on for it.
+        self._read: dict[Partition, int] = {}
         self._closing = False
 
     def poll(self, *, wait_s: float, max_records: int = 256) -> list[Entry]:
-        """Return the next entries, waiting at most wait_s for the first (and for a connection)."""
+        """Return the next entries, waiting at most wait_s for the first.
+
+        And for a connection, and a moment for the group while it shares its partitions anew.
+        """
         deadline = time.monotonic() + wait_s
         with translated():
             if self._consumer is None:
@@ -65,15 +85,9 @@ class KafkaSubscription:
             while True:
                 self._place()
                 left_s = max(0.0, deadline - time.monotonic())
-                found = self._consumer.poll(
-                    timeout_ms=int(min(left_s, STEP_S) * 1000), max_records=max_records
-                )
+                found = self._ask(partial(self._look, self._consumer, left_s, max_records))
                 if found or left_s == 0:
-                    return [
-                        _entry(self._partition(place), record)
-                        for place, records in found.items()
-                        for record in records
-                    ]
+                    return self._entries(found)
 
     def assigned(self) -> frozenset[Partition]:
         """The partitions that this reader holds now."""
@@ -83,25 +97,75 @@ class KafkaSubscription:
     def reached(self) -> Mapping[Partition, int]:
         """The next offset to be read of each partition that has its place."""
         with self._lock:
-            placed = self._assigned - self._unplaced
-        found = {}
+            placed, consumer = self._assigned - self._unplaced, self._consumer
+        if not placed:
+            return {}
+
+        def positions() -> dict[Partition, int | None]:
+            return {at: consumer.position(self._place_of(at), timeout_ms=0) for at in placed}
+
         with translated():
-            for partition in placed:
-                place = TopicPartition(self._prefix + partition.topic, partition.number)
-                found[partition] = self._consumer.position(place, timeout_ms=0)
+            found = self._ask(positions)
         return {partition: offset for partition, offset in found.items() if offset is not None}
 
     def close(self) -> None:
         """Leave the group, so that its other readers take over at once."""
         self._closing = True
         if self._consumer is not None:
-            self._consumer.close(autocommit=False, timeout_ms=int(CLOSE_S * 1000))
+            end(self._consumer)
             self._consumer = None
         self._assigned = self._unplaced = frozenset()
 
+    def _ask(self, call: Callable[[], Answer]) -> Answer:
+        """Wait for a call of the client; one that does not answer is given up."""
+        try:
+            return within(self._patience.call_s, call)
+        except NoAnswerError as cause:
+            _log.warning("reading %s: %s", ", ".join(self._topics), cause)
+            self._give_up(self._consumer)
+            raise
+
+    def _give_up(self, consumer: Any) -> None:
+        try:
+            self._let_go(consumer, for_good=True)
+        finally:
+            abandon(consumer)
+
+    def _look(self, consumer: Any, wait_s: float, max_records: int) -> Mapping[Any, list[Any]]:
+        """Poll the client once, and see that a rebalance comes to its end."""
+        if self._group is not None and consumer.group_metadata().state != MemberState.STABLE:
+            self._prove_joins()
+            # kafka-python 3.0.12 joins anew when metadata have changed, takes note of them while it
+            # joins, and sees no reason to go on if a poll ends then: it would stay outside for ever
+            # without a word. So it is told that it is still to join.
+            consumer._coordinator.request_rejoin()
+            wait_s = max(wait_s, STEP_S)  # a join that ends between two polls is begun again
+        else:
+            self._outside_s = None
+        found: Mapping[Any, list[Any]] = consumer.poll(
+            timeout_ms=int(min(wait_s, STEP_S) * 1000), max_records=max_records
+        )
+        return found
+
+    def _prove_joins(self) -> None:
+        now_s = time.monotonic()
+        self._outside_s = now_s if self._outside_s is None else self._outside_s
+        if now_s - self._outside_s > self._patience.join_s:
+            raise NoAnswerError(
+                f"a reader of the group {self._group} has been out of it for"
+                f" {now_s - self._outside_s:.0f} s, longer than a rebalance takes, and is given up:"
+                " the next try opens another"
+            )
+
     def _open(self) -> None:
+        self._outside_s = None
+        self._consumer = within(self._patience.call_s, self._opened, late=end)
+        if self._group is None:
+            self._take(self._consumer, self._consumer.assignment())
+
+    def _opened(self) -> Any:
         consumer = open_client(
-            KafkaConsumer,
+            self._make,
             **reading(connection(self._settings, self._patience)),
             group_id=None if self._group is None else self._prefix + self._group,
             max_partition_fetch_bytes=batch_bytes(self._settings.max_record_bytes),
@@ -116,13 +180,12 @@ class KafkaSubscription:
             if self._group is None:
                 consumer.assign(places)
                 consumer.pause(*places)
-                self._take(places)
             else:
                 consumer.subscribe(self._topics, listener=_Listener(self, consumer))
         except BaseException:
             consumer.close(autocommit=False, timeout_ms=1000)
             raise
-        self._consumer = consumer
+        return consumer
 
     def _place(self) -> None:
         """Start newly assigned partitions where the reader's positions say."""
@@ -130,9 +193,9 @@ class KafkaSubscription:
             unplaced, assignment = self._unplaced, self._assignment
         if not unplaced:
             return
-        stored = self._positions(unplaced)
+        stored = {**self._positions(unplaced), **self._read}
         for partition in unplaced:
-            place = TopicPartition(self._prefix + partition.topic, partition.number)
+            place = self._place_of(partition)
             if partition in stored:
                 self._consumer.seek(place, stored[partition])
             else:
@@ -143,16 +206,35 @@ class KafkaSubscription:
                 self._unplaced = frozenset()
             # Else the partitions were taken and given anew meanwhile, and wait for their places.
 
-    def _take(self, places: Iterable[Any]) -> None:
-        with self._lock:
-            self._assignment += 1
-            self._assigned = self._unplaced = frozenset(map(self._partition, places))
+    def _entries(self, found: Mapping[Any, list[Any]]) -> list[Entry]:
+        entries = [
+            _entry(self._partition(place), record)
+            for place, records in found.items()
+            for record in records
+        ]
+        if self._group is None:
+            self._read |= {entry.partition: entry.offset + 1 for entry in entries}
+        return entries
 
     def _partition(self, place: Any) -> Partition:
         return Partition(place.topic.removeprefix(self._prefix), place.partition)
 
-    def _let_go(self) -> None:
+    def _place_of(self, partition: Partition) -> Any:
+        return TopicPartition(self._prefix + partition.topic, partition.number)
+
+    def _take(self, consumer: Any, places: Iterable[Any]) -> None:
         with self._lock:
+            if consumer is not self._consumer:
+                return  # it was given up
+            self._assignment += 1
+            self._assigned = self._unplaced = frozenset(map(self._partition, places))
+
+    def _let_go(self, consumer: Any, *, for_good: bool = False) -> None:
+        with self._lock:
+            if consumer is not self._consumer:
+                return  # it was given up, and its partitions with it
+            if for_good:
+                self._consumer = None
             revoked, self._assigned, self._unplaced = self._assigned, frozenset(), frozenset()
         if revoked and not self._closing:
             self._on_revoked(revoked)
@@ -170,15 +252,15 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:  # noqa: ARG002
-        self._subscription._let_go()
+        self._subscription._let_go(self._consumer)
 
     def on_partitions_lost(self, lost: Iterable[Any]) -> None:  # noqa: ARG002
-        self._subscription._let_go()
+        self._subscription._let_go(self._consumer)
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         places = list(assigned)
         self._consumer.pause(*places)
-        self._subscription._take(places)
+        self._subscription._take(self._consumer, places)
 
 
 def reading(connection: Mapping[str, Any]) -> dict[str, Any]:

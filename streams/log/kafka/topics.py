@@ -6,6 +6,7 @@ record of a session would land behind another partition's.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from streams.errors import SchemaError
@@ -19,6 +20,7 @@ from streams.log.kafka.client import (
     open_client,
     translated,
 )
+from streams.log.kafka.limit import within
 from streams.settings import StreamsSettings
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -75,15 +77,21 @@ def init_topics(settings: StreamsSettings) -> list[str]:
     raises: LogUnavailableError; SchemaError when a topic has another number of partitions or
         copies than the settings ask for (nothing is changed then)
     """
+    patience = Patience()
+    with translated():
+        # One limit for all of it, which is five requests at most.
+        return within(patience.call_s, partial(_init, settings, patience))
+
+
+def _init(settings: StreamsSettings, patience: Patience) -> list[str]:
     wanted = plan(settings)
-    admin: Any = open_client(KafkaAdminClient, **connection(settings, Patience()))
+    admin: Any = open_client(KafkaAdminClient, **connection(settings, patience))
     try:
-        with translated():
-            present = {t["name"]: t for t in admin.describe_topics() if t["name"] in wanted}
-            for topic, found in present.items():
-                _prove_fits(topic, found, wanted[topic])
-            done = _make(admin, {t: p for t, p in wanted.items() if t not in present})
-            return done + _configure(admin, {t: p for t, p in wanted.items() if t in present})
+        present = {t["name"]: t for t in admin.describe_topics() if t["name"] in wanted}
+        for topic, found in present.items():
+            _prove_fits(topic, found, wanted[topic])
+        done = _make(admin, {t: p for t, p in wanted.items() if t not in present})
+        return done + _configure(admin, {t: p for t, p in wanted.items() if t in present})
     finally:
         admin.close()
 
