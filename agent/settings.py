@@ -90,8 +90,9 @@ class AgentSettings(Section):
         0.2,
         ge=0,
         le=2,
-        description="sampling temperature when the request names none; this and the four below, "
-        "unless they are set: as the model's generation_config.json has it, where that does",
+        description="sampling temperature when the request names none; this, top_p, top_k, min_p "
+        "and repetition_penalty, unless they are set: as the model's generation_config.json has "
+        "it, where it does",
     )
     default_top_p: float = Field(
         0.9,
@@ -112,6 +113,14 @@ class AgentSettings(Section):
         le=1,
         description="share of the likeliest token's probability that a sampled one has at least, "
         "when the request names none",
+    )
+    default_frequency_penalty: float = Field(
+        0.3,
+        ge=-2,
+        le=2,
+        description="off a token each time that the reply has it, where the request names neither "
+        "this nor a temperature and wants text, neither calls nor JSON; unless it is set: 0 where "
+        "the model suggests how it is sampled",
     )
     default_repetition_penalty: float = Field(
         1.0,
@@ -259,6 +268,8 @@ class AgentSettings(Section):
         suggested: by the name of the request's parameter
         """
         named = {f"default_{name}": value for name, value in suggested.items()}
+        if named:  # it was found so without, and stands long replies without it
+            named["default_frequency_penalty"] = 0.0
         unset = {name: value for name, value in named.items() if name not in self.model_fields_set}
         return self.model_copy(update=unset)
 

@@ -91,13 +91,18 @@ def samplings(
     choices: int = 1,
     max_tokens: int | None = None,
     stop: Sequence[str] | None = None,
+    free: bool,
 ) -> tuple[Sampling, ...]:
     """Settle each choice's sampling; a given seed counts up, so that choices differ and repeat.
 
     max_tokens: None: the setting's; the prompt may leave room for less
+    free: nothing but text is asked for, neither calls nor what a reply is held to: JSON repeats its
+        marks, and has to
     """
     settings, seed = caller.settings, form.seed
     temperature, top_p, repetition = form.temperature, form.top_p, form.repetition_penalty
+    # whoever names a temperature means what comes of it: at 0 the likeliest token
+    frequency = settings.default_frequency_penalty if free and temperature is None else 0.0
     first = Sampling(
         temperature=settings.default_temperature if temperature is None else temperature,
         top_p=settings.default_top_p if top_p is None else top_p,
@@ -107,7 +112,7 @@ def samplings(
         top_k=settings.default_top_k if form.top_k is None else max(form.top_k, 0),
         min_p=settings.default_min_p if form.min_p is None else form.min_p,
         presence_penalty=form.presence_penalty or 0.0,
-        frequency_penalty=form.frequency_penalty or 0.0,
+        frequency_penalty=frequency if form.frequency_penalty is None else form.frequency_penalty,
         repetition_penalty=(
             settings.default_repetition_penalty if repetition is None else repetition
         ),

@@ -514,6 +514,7 @@ async def test_a_model_s_own_sampling_stands_where_nothing_else_is_said(
         for each in (stream.request.sampling for stream in api.engine.streams)
     ]
     assert told == [(0.6, 0.9, 20, 0, 1.05), (0, 0.9, 0, 0.5, 1)]
+    assert api.engine.streams[0].request.sampling.frequency_penalty == 0
 
 
 @pytest.mark.parametrize(

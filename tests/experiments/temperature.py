@@ -1,11 +1,11 @@
 """Measures what a sampling temperature costs the bundled model, and what it gains.
 
 Run: python -m tests.experiments.temperature        (about fifteen minutes of one processor)
-Prints, a pair of temperature and top_p: how many of the five small tasks are answered right, as a
-person would read the reply (the sets' README), a task and over all; how far replies to the gate's
-plain prompts are about these, nats a token, and the share of replies that is about nothing (under
-`--empty`), and of longer ones the share that goes round in circles; and how many of the replies to
-one prompt differ, which a learner explores by.
+Prints, a temperature, top_p and frequency penalty: how many of the five small tasks are answered
+right, as a person would read the reply (the sets' README), a task and over all; how far replies to
+the gate's plain prompts are about these, nats a token, and the share of replies that is about
+nothing (under `--empty`), and of longer ones the share that goes round in circles; and how many of
+the replies to one prompt differ, which a learner explores by.
 """
 
 # ruff: noqa: E402  (what torch reads when it is loaded is set before)
@@ -35,9 +35,11 @@ from streams.records import Message, Sampling
 from streams.settings import ModelSettings
 from tests.learner.safety.prompt_rules import task_right
 
-PAIRS: Final = (
-    (0.0, 1.0), (0.2, 0.9), (0.3, 0.9), (0.4, 0.9), (0.5, 0.9), (0.7, 0.8), (0.7, 0.9),
-    (0.7, 0.95),
+# Temperature, top_p and frequency penalty.
+WAYS: Final = (
+    (0.0, 1.0, 0.0), (0.2, 0.9, 0.0), (0.2, 0.9, 0.1), (0.2, 0.9, 0.2), (0.2, 0.9, 0.3),
+    (0.3, 0.9, 0.0), (0.4, 0.9, 0.0), (0.5, 0.9, 0.0), (0.7, 0.8, 0.0), (0.7, 0.9, 0.0),
+    (0.7, 0.95, 0.0),
 )  # fmt: skip
 TASK_TOKENS: Final = 48
 PLAIN_TOKENS: Final = 64
@@ -51,6 +53,7 @@ class Asker:
     base: BaseModel
     temperature: float
     top_p: float
+    frequency: float
 
     def prompts(self, questions: Sequence[str]) -> list[list[int]]:
         """Render questions that nothing stands before."""
@@ -63,6 +66,7 @@ class Asker:
                 Sampling(
                     temperature=self.temperature,
                     top_p=self.top_p,
+                    frequency_penalty=self.frequency,
                     max_tokens=tokens,
                     seed=seed * len(questions) + number,
                 )
@@ -110,8 +114,8 @@ def main() -> None:
     given = parser.parse_args()
     base, backend = load_base(ModelSettings()), open_backend("cpu")
     plain = load_prompts("gate").benign
-    for temperature, top_p in PAIRS:
-        asker = Asker(base, temperature, top_p)
+    for temperature, top_p, frequency in WAYS:
+        asker = Asker(base, temperature, top_p, frequency)
         seeds = range(given.seeds if temperature else 1)
         right = {} if given.skip_tasks else rights(asker, seeds)
         said = [asker.replies(plain, tokens=PLAIN_TOKENS, seed=seed) for seed in seeds]
@@ -133,7 +137,8 @@ def main() -> None:
         distinct = fmean(len(set(map(tuple, each))) for each in zip(*said, strict=True))
         tasks = " ".join(f"{name} {share:4.0%}" for name, share in right.items())
         print(
-            f"{temperature:.1f}, {top_p:.2f}: tasks {fmean(right.values() or [0]):5.1%} ({tasks}); "
+            f"{temperature:.1f}, {top_p:.2f}, {frequency:.1f}: "
+            f"tasks {fmean(right.values() or [0]):5.1%} ({tasks}); "
             f"about {fmean(about):+.2f}, of nothing {empty:4.1%}, in circles {circling:4.1%}; "
             f"{distinct:.1f} of {len(said)} differ",
             flush=True,

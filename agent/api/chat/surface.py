@@ -29,8 +29,14 @@ def ask_of(call: ChatRequest, caller: Caller) -> Ask:
 
     raises: InvalidError, NotFoundError, naming the parameter or header
     """
+    tools, constraint = call.offered(), call.constraint()
     sampled = samplings(
-        call, caller, choices=call.n or 1, max_tokens=call.reply_tokens(), stop=call.stop
+        call,
+        caller,
+        choices=call.n or 1,
+        max_tokens=call.reply_tokens(),
+        stop=call.stop,
+        free=tools is None and constraint is None,
     )
     return caller.ask(
         call.model,
@@ -39,9 +45,9 @@ def ask_of(call: ChatRequest, caller: Caller) -> Ask:
         learn=call.store is not False,
         metadata=call.metadata,
         serves=may_serve(call.tool_choice),
-        tools=call.offered(),
+        tools=tools,
         parallel_calls=call.parallel_tool_calls is not False,
-        constraint=call.constraint(),
+        constraint=constraint,
         top_logprobs=call.top_logprobs or 0,
         continues=bool(call.continue_final_message),
         truncation=call.truncation or caller.settings.truncation,

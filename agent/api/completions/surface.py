@@ -38,6 +38,7 @@ def asks_of(call: CompletionRequest, caller: Caller) -> list[Ask]:
         choices=call.n or 1,
         max_tokens=call.max_tokens or DEFAULT_MAX_TOKENS,
         stop=call.stop,
+        free=(constraint := call.constraint()) is None,
     )
     asks: list[Ask] = []
     for prompt in call.prompt:
@@ -50,7 +51,7 @@ def asks_of(call: CompletionRequest, caller: Caller) -> list[Ask]:
             purpose="side",
             named="prompt",
             raw=prompt,
-            constraint=call.constraint(),
+            constraint=constraint,
             top_logprobs=call.logprobs or 0,
         )
         asks.append(ask)

@@ -37,7 +37,14 @@ def ask_of(call: CountRequest, caller: Caller) -> Ask:
             param="thread",
             code=NO_THREADS,
         )
-    sampled = samplings(call, caller, max_tokens=call.max_tokens, stop=call.stop_sequences)
+    tools, constraint = call.offered(), call.constraint()
+    sampled = samplings(
+        call,
+        caller,
+        max_tokens=call.max_tokens,
+        stop=call.stop_sequences,
+        free=tools is None and constraint is None,
+    )
     one_call = call.tool_choice is not None and call.tool_choice.disable_parallel_tool_use
     return caller.ask(
         call.model,
@@ -46,9 +53,9 @@ def ask_of(call: CountRequest, caller: Caller) -> Ask:
         metadata=call.metadata,
         wants_notes=call.notes is not False,
         serves=may_serve(call.choice),
-        tools=call.offered(),
+        tools=tools,
         parallel_calls=not one_call,
         continues=call.continues,
-        constraint=call.constraint(),
+        constraint=constraint,
         truncation=call.truncation or caller.settings.truncation,
     )

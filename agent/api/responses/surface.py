@@ -81,22 +81,28 @@ def ask_of(
     first = [Message(role="system", content=call.instructions)] if call.instructions else []
     messages = first + (stored.context_of(before) if before else []) + messages_of(items)
     approvals = _approvals(items, before)
+    tools, constraint = call.offered(), call.constraint()
     prove_pairs(messages, [each.call_id for each in approvals])
     return caller.ask(
         call.model,
         messages,
-        samplings(call, caller, max_tokens=call.max_output_tokens),
+        samplings(
+            call,
+            caller,
+            max_tokens=call.max_output_tokens,
+            free=tools is None and constraint is None,
+        ),
         learn=call.store is not False,
         session=before.session if before else None,
         metadata=call.metadata,
         named="input",
-        tools=call.offered(),
+        tools=tools,
         parallel_calls=call.parallel_tool_calls is not False,
         truncation=call.truncation or caller.settings.truncation,
         wants_notes=call.notes is not False,
         top_logprobs=(call.top_logprobs or 0) if call.logprobs else 0,
         follows=before.id if before else None,
-        constraint=call.constraint(),
+        constraint=constraint,
         serves=may_serve(call.tool_choice),
         most_calls=call.max_tool_calls,
         can_ask=_can_ask(call, items, caller),

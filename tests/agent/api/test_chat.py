@@ -290,6 +290,19 @@ def test_an_ask_holds_who_asks_for_what() -> None:
     assert ask.prompt_token_ids == []
 
 
+@pytest.mark.parametrize(
+    ("said", "penalty"),
+    [({}, 0.3), ({"temperature": 0}, 0), ({"frequency_penalty": 0}, 0), ({"tools": [WEATHER]}, 0),
+     ({"response_format": {"type": "json_object"}}, 0),
+     ({"temperature": 1, "frequency_penalty": -1}, -1)],
+)  # fmt: skip
+def test_plain_text_alone_is_kept_from_going_round_in_circles(
+    said: dict[str, Any], penalty: float
+) -> None:
+    """Calls and JSON repeat their marks; who names a temperature means what comes of it."""
+    assert asked(said).samplings[0].frequency_penalty == penalty
+
+
 def test_what_changes_sampling_is_in_it() -> None:
     """Every parameter of sampling, by the client's names; -1 means all tokens, as for vLLM."""
     given = {"top_k": 40, "min_p": 0.05, "presence_penalty": 0.5, "frequency_penalty": -0.5,
@@ -298,7 +311,8 @@ def test_what_changes_sampling_is_in_it() -> None:
     assert sampling.model_dump(include=set(given)) == given
     assert sampling.logit_bias == {7: -100, 12: 2.5}
     assert asked({"top_k": -1}).samplings[0].top_k == 0
-    plain = asked().samplings[0].model_dump(exclude={"max_tokens", "seed", "temperature", "top_p"})
+    some = {"max_tokens", "seed", "temperature", "top_p", "frequency_penalty"}
+    plain = asked().samplings[0].model_dump(exclude=some)
     assert not any(value for name, value in plain.items() if name != "repetition_penalty")
     assert plain["repetition_penalty"] == 1
 
