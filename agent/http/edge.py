@@ -176,7 +176,9 @@ def _decoded(body: bytes, *, is_gzip: bool, most: int) -> bytes:
     else:
         form = zlib.MAX_WBITS if body[0] & 0x0F == _ZLIB_METHOD else -zlib.MAX_WBITS
     plain, at = bytearray(), 0
-    while at < len(body):  # one may follow another (RFC 1952, sec. 2.2)
+    while at < len(body):  # of gzip one may follow another (RFC 1952, sec. 2.2)
+        if at and not is_gzip:
+            raise zlib.error("more follows")
         unpacking = zlib.decompressobj(form)
         while not unpacking.eof:
             piece = body[at : at + _PIECE_BYTES]

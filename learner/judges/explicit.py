@@ -6,14 +6,22 @@ and changes nothing. A hint beside a thumb up is a wish for replies to come, and
 all the same; what only praises ("great answer") is no hint.
 """
 
+import re
 from typing import Final
 
+from learner.form.directions import directions_of
 from learner.judges.acts.message import hear
 from learner.judges.judge import Evidence, Judge, KindOfEvidence, Source
 from learner.judges.reading.reading import read_text
 from learner.settings import LearnerSettings
 from streams.records import Feedback, Judgement, Turn
 
+# Behind these a praise goes on with what pleased.
+_GOES_ON: Final = re.compile(
+    r"[:：;；–—]"
+    r"|\b(?:when|whenever|if|that you|wenn|dass du|quand|lorsque|si|que tu|cuando|quando)\b",
+    re.IGNORECASE,
+)
 _ANOTHERS: Final = "feedback of another principal: not counted"
 
 
@@ -46,6 +54,9 @@ class ExplicitJudge:
 
 
 def _praises(words: str) -> bool:
+    """Tell whether words only praise: behind a colon, or a "when", is what is wanted again."""
+    if _GOES_ON.search(words) or directions_of(words):
+        return False
     return hear(read_text("", "", words)).score > 0
 
 

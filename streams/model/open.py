@@ -7,6 +7,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +29,8 @@ from streams.settings import ModelSettings
 
 Device = Any
 """A torch.device or its name: torch is imported where a model is loaded."""
+
+_LOG = logging.getLogger(__name__)
 
 _NO_TOKEN: Final = -1  # how some configurations say that there is none
 # What generation_config.json may say of sampling, with the least and the most of each.
@@ -262,21 +265,35 @@ def _stop_ids(
 
 
 def _suggested(directory: Path, generation: Json) -> dict[str, float]:
-    """Return what is said of sampling; greedy generation (do_sample false) suggests nothing."""
+    """Return what is said of sampling; greedy generation (do_sample false) suggests nothing.
+
+    What no reply can be sampled by is left out, and the log says so: it is no more than advice.
+    """
     if generation.get("do_sample") is False:
         return {}
-    found = {}
+    found: dict[str, float] = {}
     for name, (least, most) in _SUGGESTED.items():
         if (said := generation.get(name)) is None:
             continue
-        kinds = (int,) if name == "top_k" else (int, float)
-        if type(said) not in kinds or not least <= said <= most:
-            raise ModelFilesError(
-                f"generation_config.json in {directory} suggests {name} {said!r}: make it a number "
-                f"from {least:g} to {most:g}, or leave it out"
-            )
-        found[name] = said
+        number = _whole(said) if name == "top_k" else _number(said)
+        if number is not None and least <= number <= most:
+            found[name] = number
+        else:
+            told = f"suggests {name} {said!r}, which is none from {least:g} to {most:g}"
+            _LOG.warning("generation_config.json in %s %s: it is left out", directory, told)
     return found
+
+
+def _number(said: Any) -> float | None:
+    return said if isinstance(said, int | float) and not isinstance(said, bool) else None
+
+
+def _whole(said: Any) -> int | None:
+    """Return a count of tokens, as vLLM takes it: 50.0 is 50, and -1 are all, which is 0 here."""
+    number = _number(said)
+    if number is None or not float(number).is_integer():
+        return None
+    return 0 if number == -1 else int(number)
 
 
 def _read_object(file: Path) -> Json:

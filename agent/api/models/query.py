@@ -50,8 +50,11 @@ class ModelPage(Query):
 
 
 def read_page(query: Mapping[str, str]) -> ModelPage:
-    """Check the query of the list. Raises: InvalidError, which names the parameter."""
-    return read_query(ModelPage, query)
+    """Check the query of the list; what is empty is left out.
+
+    raises: InvalidError, which names the parameter
+    """
+    return read_query(ModelPage, {name: said for name, said in query.items() if said})
 
 
 def _place(models: Sequence[Model], id: str, param: str) -> int:

@@ -82,6 +82,8 @@ def _rows(as_set: BaseModel, section: BaseModel) -> Iterator[Json]:
 
 def _instead(name: str, values: Json) -> str:
     """What a value is that was worked out: nobody has set it, or it could not be had."""
+    if name == "default_frequency_penalty":
+        return "as the model suggests the rest"
     kept = name == "context_tokens" and values[name] == values["kv_tokens"]
     return "what kv_tokens allow" if kept else "the model's own"
 

@@ -58,6 +58,7 @@ def test_an_alias_that_means_nothing_now_is_left_out_of_the_list() -> None:
         ({"limit": "2", "after_id": "b"}, "cd", False),
         ({"limit": "1", "after_id": "b"}, "c", True),
         ({"after_id": "d"}, "", False),
+        ({"limit": "", "after_id": "", "before_id": "c"}, "ab", False),
         ({"limit": "2", "before_id": "d"}, "bc", True),
         ({"limit": "2", "before_id": "c"}, "ab", False),
         ({"before_id": "a"}, "", False),
@@ -81,7 +82,6 @@ def test_the_list_is_paged_as_anthropics_clients_ask(
         ({"limit": "1001"}, "limit"),
         ({"limit": "many"}, "limit"),
         ({"after_id": "e"}, "after_id"),
-        ({"before_id": ""}, "before_id"),
         ({"after_id": "a", "before_id": "c"}, "before_id"),
     ],
 )

@@ -166,6 +166,12 @@ async def test_a_packed_body_that_is_cut_off_or_damaged_is_refused(
         assert "cannot be decoded" in json.loads(told)["error"]["message"]
 
 
+async def test_one_deflated_body_follows_no_other(port: int) -> None:
+    """Empty ones cost everybody's time, and nothing of the size that is allowed."""
+    head, _ = await send(port, packed("deflate", b"\3\0" * 2000))
+    assert head.split()[1] == b"400"
+
+
 async def test_no_more_is_unpacked_than_a_body_may_have(port: int) -> None:
     """To the byte; a bomb costs no memory."""
     _, told = await send(port, packed("gzip", gzip.compress(bytes(2**20))))

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import pytest
+
 from learner.judges.explicit import ExplicitJudge
 from learner.judges.judge import combine
 from streams.records import Feedback, Judgement
@@ -50,6 +52,17 @@ def test_a_hint_beside_praise_is_a_wish_unless_it_praises() -> None:
     assert (praised.score, praised.hint) == (1, None)
     assert praised.evidence == "feedback; hint refused: it is praise"
     assert feedback(-1, at=1, hint="Concise").hint == "Concise"
+
+
+@pytest.mark.parametrize(
+    "hint",
+    ["Great: always answer in bullet points", "Perfect: two sentences, metric units",
+     "I love it when you use tables", "Super, wenn du Beispiele nennst",
+     "Thanks, perfect. Answer in German please."],
+)  # fmt: skip
+def test_what_pleased_is_wished_again_where_a_praise_names_it(hint: str) -> None:
+    """Behind a colon or a "when", or as an order of its own."""
+    assert feedback(1, at=1, hint=hint).hint == hint
 
 
 def test_a_thumb_lends_weight_to_the_spoken_hint() -> None:
