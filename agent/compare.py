@@ -139,10 +139,16 @@ class Comparisons:
             self._running = False
 
     def named(self, version: int | str, param: str = "version") -> str:
-        """Return the name of the version that is meant. Raises: NotFoundError, InvalidError."""
+        """Return the name of the version that is meant.
+
+        raises: NotFoundError, InvalidError; NotNowError while a number's way is not known here
+        """
         line, book = self._line(), self._residents.book
         if isinstance(version, int):
-            way = [self._base, *(recipe.version for recipe in book.chain(line.version))]
+            try:
+                way = [self._base, *(recipe.version for recipe in book.chain(line.version))]
+            except UnknownVersionError as cause:
+                raise NotNowError(str(cause)) from cause
             if not 0 <= version < len(way):
                 raise NotFoundError(
                     f"no version has the number {version} on the way to {line.version}, which is "

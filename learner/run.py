@@ -59,8 +59,12 @@ RETRY_S: Final = 2.0
 NICE: Final = 19
 
 
-class Stopped(Exception):  # noqa: N818 - a wish, not an error
-    """The process was told to stop in the middle of a step; it is repeated at the next start."""
+class Stopped(BaseException):
+    """The process was told to stop in the middle of a step; it is repeated at the next start.
+
+    It may be raised anywhere in what others wrote, and what calls a failure of any kind by another
+    name must not take it for one.
+    """
 
 
 def run(
@@ -88,8 +92,10 @@ def run(
         backend = open_backend(model.backend, base.decoder.device)
         if has_signals:
             stop_at_signals(stop)
-    except Stopped:
-        _LOG.info("stopped while it was starting")
+    except (Stopped, Exception):
+        if not stop.is_set():
+            raise
+        _LOG.info("stopped while it was starting")  # whatever became of the wish on its way here
         return
     log, store = open_log(streams), open_store(streams)
     tracer = open_tracer(otel, service="quickset-learner")
@@ -220,12 +226,14 @@ def _with_renewal(lease: Lease, pause: Callable[[], None]) -> Callable[[], None]
 def stop_at_signals(stop: threading.Event, *, at_once: bool = False) -> None:
     """Note at SIGTERM and SIGINT that this process is to stop.
 
-    at_once: stop wherever it is, for what takes long and looks at nothing, and holds nothing yet
+    at_once: stop wherever it is, for what takes long and looks at nothing, and holds nothing yet;
+        told again, it is ending already
     """
 
     def told(*_: object) -> None:
+        ending = stop.is_set()
         stop.set()
-        if at_once:
+        if at_once and not ending:
             raise Stopped
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,12 +4,13 @@ The topic `rollouts` decides which version serves a line; the store's table may 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sqlmodel import Session, and_, col, select
 
 from deploy.errors import BaseMeantError, DeployError
+from streams.errors import StreamsError
 from streams.line import ledger
 from streams.line.became import changes_of, ended, ends_of
 from streams.line.line import WORDS, Line, is_number
@@ -117,10 +118,7 @@ def versions(session: Session, line: str, limit: int) -> list[Version]:
     newest = newest.order_by(col(RecipeRow.number).desc(), col(RecipeRow.created_ms).desc())
     rows = session.exec(newest.limit(limit)).all()
     names = [row.version for row in rows]
-    of_names = select(GenerationRow).where(col(GenerationRow.child).in_(names))
-    by_child: dict[str | None, GenerationRow] = {}
-    for made in session.exec(of_names.order_by(*ledger.SAID_LAST)):
-        by_child.setdefault(made.child, made)
+    by_child = ledger.made_each(session, names)
     ends = ends_of(session, line, names)
     return [Version(r, by_child.get(r.version), ends[r.version]) for r in rows]
 
@@ -130,10 +128,11 @@ def find_version(
 ) -> Version:
     """Return the version of a line with this number, or else the one whose name begins like this.
 
-    A number is never taken for how a name begins where the line has a version of that number; a
-    name may be another line's. `stable`, `previous` and `candidate` are what they are now.
+    A number is never taken for how a name begins where the line has a version of that number; of
+    several, the one on the way to what serves is meant. A name may be another line's. `stable`,
+    `previous` and `candidate` are what they are now.
 
-    now: reads what serves the line, where a word means it; None: the base, and nothing before
+    now: reads what serves the line, where that decides; None: the base, and nothing before
     raises: BaseMeantError when it is the base; DeployError when there is none, or more than one: it
         names these
     """
@@ -141,8 +140,7 @@ def find_version(
     rows: Sequence[RecipeRow] = ()
     by = "are number"
     if is_number(name):
-        numbered = and_(RecipeRow.line == line, RecipeRow.number == int(name))
-        rows = session.exec(select(RecipeRow).where(numbered).limit(NAMED + 1)).all()
+        rows = _numbered(session, int(name), line, now)
     if name and not rows:
         by = "begin with"
         begins = col(RecipeRow.version).startswith(name, autoescape=True)
@@ -157,6 +155,21 @@ def find_version(
     found = rows[0].version
     changes = changes_of(session, rows[0].line, [found], CHANGES)
     return Version(rows[0], ledger.made(session, found), ended(found, changes))
+
+
+def _numbered(
+    session: Session, number: int, line: str, now: Callable[[], Line | None]
+) -> Sequence[RecipeRow]:
+    """Return the versions with a number that may be meant; a rollback leaves several of one."""
+    numbered = and_(RecipeRow.line == line, RecipeRow.number == number)
+    rows = session.exec(select(RecipeRow).where(numbered).limit(NAMED + 1)).all()
+    if len(rows) > 1:
+        with suppress(DeployError, StreamsError):  # else nobody knows which, and all are named
+            serving_now = now()
+            way = ledger.chain(session, serving_now.version) if serving_now else []
+            if number <= len(way):
+                return [session.get_one(RecipeRow, way[number - 1].version)]
+    return rows
 
 
 def _now_meant(word: str, line: str, now: Callable[[], Line | None]) -> str:

@@ -26,6 +26,7 @@ from streams.errors import RecordError
 from streams.keeping import forgotten
 from streams.keeping.forgotten import Moments
 from streams.keeping.pack import pack
+from streams.line import ledger
 from streams.records import DeadLetter, Deletion, Forgotten, Judgement, Note, Turn, decode
 from streams.store import outbox
 from streams.store.lesson_tables import LessonRow, NoteRow
@@ -97,17 +98,21 @@ def influence(session: Session, principal: str, *, line: str | None = None) -> l
     said = select(TurnRow.id).where(TurnRow.principal == principal)
     theirs = set(session.exec(said if line is None else said.where(TurnRow.line == line)))
     done = select(GenerationRow).where(col(GenerationRow.child).is_not(None))
-    order = col(GenerationRow.done_ms), col(GenerationRow.line), col(GenerationRow.number)
-    found = []
-    for row in session.exec(done.order_by(*order)):
+    seen = set[str]()
+    found = list[tuple[int, Influence]]()
+    for row in session.exec(done.order_by(*ledger.SAID_LAST)):
+        version = str(row.child)
+        if version in seen:
+            continue
+        seen.add(version)
         own = [item["weight"] for item in row.batch if item["turn_id"] in theirs]
         total = sum(item["weight"] for item in row.batch)
         if own:
             share = sum(own) / total if total > 0 else 0.0
-            found.append(
-                Influence(row.number, row.line, str(row.child), len(own), len(row.batch), share)
-            )
-    return found
+            each = Influence(row.number, row.line, version, len(own), len(row.batch), share)
+            found.append((row.done_ms or 0, each))
+    found.sort(key=lambda one: (one[0], one[1].line, one[1].generation))
+    return [each for _, each in found]
 
 
 def apply(session: Session, record: Forgotten, line: str) -> ForgottenRow:

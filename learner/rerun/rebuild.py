@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from kernels.version.build import master_at_base
 from kernels.version.master import Master
@@ -108,8 +108,7 @@ def _child(
 def _rows_of(session: Session, chain: Sequence[Recipe]) -> dict[str, GenerationRow]:
     """Return the generation that made each version of a chain."""
     names = [recipe.version for recipe in chain]
-    query = select(GenerationRow).where(col(GenerationRow.child).in_(names))
-    rows = {str(row.child): row for row in session.exec(query)}
+    rows = ledger.made_each(session, names)
     missing = [name for name in names if name not in rows]
     if missing:
         raise ProofError(

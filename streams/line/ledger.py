@@ -9,7 +9,7 @@ Knows recipes, not weights: whoever applies a chain checks the digest of each
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlmodel import Session, col, func, select
@@ -17,6 +17,7 @@ from sqlmodel import Session, col, func, select
 from streams.errors import LedgerError
 from streams.records import Recipe
 from streams.store.insert import insert_new
+from streams.store.store import pieces
 from streams.store.tables import GenerationRow, RecipeRow
 
 # The order of the generations that one version came of: first one beside the line, whose name is
@@ -76,6 +77,16 @@ def made(session: Session, version: str) -> GenerationRow | None:
     """Read the generation that made a version; of several the one that says what holds of it."""
     of_child = select(GenerationRow).where(GenerationRow.child == version)
     return session.exec(of_child.order_by(*SAID_LAST)).first()
+
+
+def made_each(session: Session, versions: Iterable[str]) -> dict[str, GenerationRow]:
+    """Read the generation that made each of these versions, as `made` does; some have none."""
+    found: dict[str, GenerationRow] = {}
+    for some in pieces(versions):
+        of_some = select(GenerationRow).where(col(GenerationRow.child).in_(some))
+        for row in session.exec(of_some.order_by(*SAID_LAST)):
+            found.setdefault(str(row.child), row)
+    return found
 
 
 def head(session: Session, line: str) -> Recipe | None:

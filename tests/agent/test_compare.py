@@ -21,7 +21,7 @@ from agent.errors import (
 )
 from agent.settings import AgentSettings
 from agent.watch.metrics import Metrics
-from streams.line.line import Trial
+from streams.line.line import Line, Trial
 from streams.records import Sampling
 from tests.agent.fakes import BASE, FakeBase, FakeResidents
 from tests.agent.scripted import ScriptedEngine
@@ -97,6 +97,13 @@ async def test_what_is_no_version_is_said(bench: Bench, version: int | str) -> N
         await bench.comparisons.compare("stable", version, ["hi"], max_tokens=1)
     assert caught.value.param == "b"
     assert bench.engine.streams == []
+
+
+async def test_a_number_whose_way_is_not_known_here_yet_is_asked_for_later(bench: Bench) -> None:
+    """What serves may have been read before its recipe: other topics, no common order."""
+    bench.residents.line = Line("main", (BASE, "f" * 16))
+    with pytest.raises(NotNowError, match=f"no recipe of version {'f' * 16} is known here"):
+        bench.comparisons.named(1)
 
 
 async def test_there_is_one_comparison_at_a_time(bench: Bench) -> None:

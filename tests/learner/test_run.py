@@ -1,9 +1,13 @@
 """The learner as a process runs it: opened from settings, stopped when told, line kept."""
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import pytest
 import torch
@@ -127,10 +131,52 @@ def test_a_learner_that_loads_is_stopped_at_once(number: signal.Signals) -> None
     with pytest.raises(Stopped):
         signal.raise_signal(number)
     assert stop.is_set()
+    signal.raise_signal(number)  # it is ending, and nothing breaks that off
     stop.clear()
     stop_at_signals(stop)
     signal.raise_signal(number)
     assert stop.is_set()
+
+
+@contextmanager
+def at_call_of(name: str, do: Callable[[], None]) -> Iterator[None]:
+    """Do something once, within the first call of a function of this qualified name."""
+
+    def look(frame: FrameType, kind: str, _: object) -> None:
+        if kind == "call" and frame.f_code.co_qualname == name:
+            sys.setprofile(None)
+            do()
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        assert sys.getprofile() is None, f"{name} was not called"
+        sys.setprofile(before)
+
+
+@pytest.mark.usefixtures("_own_signals")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AutoConfig.from_pretrained",
+        "PreTrainedTokenizerBase.from_pretrained",
+        "PreTrainedTokenizerBase.apply_chat_template",
+    ],
+)
+def test_a_model_that_was_being_read_is_not_called_damaged(
+    streams: StreamsSettings, tiny_dir: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """What takes every failure for a damaged file does not see the wish to stop."""
+    model, threads = ModelSettings(path=tiny_dir, cache=streams.home), torch.get_num_threads()
+    caplog.set_level("INFO")
+    with at_call_of(name, partial(signal.raise_signal, signal.SIGTERM)):
+        run(streams=streams, model=model, settings=SETTINGS, rollout=RolloutSettings(), nice=0)
+    signal.raise_signal(signal.SIGINT)
+    torch.set_num_threads(threads)
+    assert "stopped while it was starting" in caplog.text
+    assert not (streams.home / "log.db").exists()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import copy
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from agent.console.render import short
 from agent.console.site import VIEWS, api_path
 from agent.settings import AgentSettings
 from agent.watch.events import Event
+from streams.line import ledger
 from streams.records import Json, Rollout
 from streams.settings import RolloutSettings, StreamsSettings
 from streams.store.store import Store, open_store
 from streams.store.tables import ArtefactRow, GenerationRow, RolloutRow
 from tests.agent.console.rows import BASE, FakeService, fill
 from tests.agent.console.trial_rows import CANDIDATE, begin_trial, teach
+from tests.streams.line.test_ledger import recipe
 
 Client = TestClient[web.Request, web.Application]
 NOW_MS = 1_790_000_000_000
@@ -317,6 +320,31 @@ async def test_a_version_is_meant_by_a_word_or_its_number(client: Client) -> Non
     for given in ("base", "0"):
         assert (await data(client, f"/api/versions/{given}"))["version"] == BASE
     assert (await data(client, "/api/versions/0/change"))["version"] == BASE
+
+
+async def test_a_number_is_never_how_a_name_begins_where_a_version_has_it(tmp_path: Path) -> None:
+    """Also where it is not on the way to what serves, as after a rollback; of several none is."""
+    store = open_store(StreamsSettings(home=tmp_path))
+    first = recipe(BASE, 1)
+    second, again = recipe(first.version, 2), recipe(first.version, 2, step=2)
+    thirds = (recipe(second.version, 3, step=step) for step in count(1))
+    third = next(each for each in thirds if each.version.startswith("2"))
+    with store.transaction() as session:
+        for each in (first, second, third):
+            ledger.append(session, each)
+    client = await connect(FakeService(), store)
+    for each in (second, third):
+        told = await data(client, f"/api/versions/{each.number}")
+        assert told["version"] == each.version
+    with store.transaction() as session:
+        ledger.append(session, again)
+    answer = await client.get("/api/versions/2")
+    refusal = await answer.text()
+    assert answer.status == 404
+    assert second.version in refusal
+    assert again.version in refusal
+    await client.close()
+    store.close()
 
 
 async def test_the_change_of_a_version_says_that_frozen_units_are_zero(client: Client) -> None:

@@ -14,7 +14,9 @@ from sqlmodel import select
 
 from deploy.commands.line import cells
 from deploy.commands.line.watch import tell
+from deploy.errors import DeployError
 from deploy.operate.history import find_version, versions
+from streams.line.line import Line
 from streams.log import dead_letters
 from streams.log.contract import Outgoing
 from streams.open import open_log
@@ -338,6 +340,29 @@ def test_a_version_whose_trial_was_aborted_is_not_called_released(
         found = find_version(session, SECOND, line="main", now=lambda: None)
     store.close()
     assert told[SECOND] == (found.state, found.reason) == ("aborted", "more complaints")
+
+
+def test_of_versions_with_one_number_the_one_on_the_way_to_what_serves_is_meant(
+    taught: StreamsSettings,
+) -> None:
+    """A rollback leaves several; on the way to something else, or to nobody knows what, all are."""
+    store, other = open_store(taught), "e" * 16
+
+    def found(now: Line | None) -> str:
+        with store.reading() as session:
+            return find_version(session, "2", line="main", now=lambda: now).recipe.version
+
+    with store.transaction() as session:
+        session.add(
+            RecipeRow(version=other, parent=FIRST, line="main", number=2, record={}, created_ms=9)
+        )
+    assert found(Line("main", (BASE, FIRST, SECOND))) == SECOND
+    for now in (Line("main", (BASE, FIRST)), None):
+        with pytest.raises(DeployError, match="more than one version are number 2: ") as refused:
+            found(now)
+        assert SECOND in str(refused.value)
+        assert other in str(refused.value)
+    store.close()
 
 
 def test_what_became_of_old_versions_is_told_however_many_are_listed(

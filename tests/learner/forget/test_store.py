@@ -278,6 +278,22 @@ def test_generations_say_what_they_moved_and_quote_them_no_more(store: Store) ->
     ]  # fmt: skip
 
 
+def test_a_version_that_was_built_again_is_told_of_once(store: Store) -> None:
+    """By the generation that is read first: one beside the line, that came to the same bits."""
+    bob, ann = talk("bob", 1, WORDS[0])[0], talk("ann", 2, WORDS[0])[0]
+    read(store, [bob, ann])
+    with store.transaction() as session:
+        session.add(generation(1, "released", {bob.id: 0.75, ann.id: 0.25}, "v1"))
+        session.add(generation(2, "released", {ann.id: 1.0}, "v2"))
+        for number, weights in ((1, {bob.id: 0.5, ann.id: 0.5}), (2, {bob.id: 1.0})):
+            again = generation(number, "rebuilt", weights, f"v{number}")
+            again.id, again.line, again.done_ms = f"r-{number}", "main/exact/v1", 9
+            session.add(again)
+    with store.reading() as session:
+        told = forget.influence(session, "ann")
+    assert [(each.version, each.share) for each in told] == [("v1", 0.5)]
+
+
 def deletion(of: Turn, principal: str = "ann") -> Deletion:
     return Deletion(
         id=f"d-{of.id}", turn_id=of.id, line="main", principal=principal, session=of.session,

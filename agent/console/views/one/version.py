@@ -18,6 +18,7 @@ from streams.records import Json
 from streams.store.tables import GenerationRow, RecipeRow, RolloutRow, TurnRow
 
 CHANGES = 20  # the last ones that it took part in
+NAMED = 5  # of the versions with one number, in a refusal
 LINEAGE = 12  # ancestors on the page; the whole chain is the list of versions
 # The settings of a learner that decide what a recipe does, as they were when it was planned.
 EFFECTIVE = (
@@ -86,8 +87,22 @@ def _named(ask: Ask) -> str:
 
 
 def _whole(session: Session, ask: Ask) -> str:
-    """Complete the first digits of a version's name as well, where the store alone knows it."""
+    """Complete a number or the first digits of a name as well, where the store alone knows it.
+
+    raises: NotFoundError when several are of a number, and none is on the way to what serves
+    """
     given = _named(ask)
+    if is_number(given):
+        numbered = RecipeRow.line == ask.line, RecipeRow.number == int(given)
+        found = session.exec(select(RecipeRow.version).where(*numbered).limit(NAMED + 1)).all()
+        if len(found) > 1:
+            names = ", ".join([*found[:NAMED], *["…"] * (len(found) > NAMED)])
+            raise NotFoundError(
+                f"more than one version of the line {ask.line} is number {given}: {names}: say "
+                "which, by its name"
+            )
+        if found:
+            return found[0]
     begins = col(RecipeRow.version).startswith(given, autoescape=True)
     found = session.exec(select(RecipeRow.version).where(begins).limit(2)).all()
     return found[0] if len(found) == 1 else given
