@@ -146,6 +146,8 @@ def packed(encoding: str, body: bytes) -> bytes:
         ("deflate", zlib.compress(TEXT)),
         ("deflate", zlib.compress(TEXT)[2:-4]),  # as some send it, without zlib's own marks
     ],
+    # a packed body says when it was made, and so would the tests' names
+    ids=["plain", "gzip", "large letters", "alias", "two", "many", "zlib", "deflate"],
 )
 async def test_a_packed_body_is_read(port: int, encoding: str, body: bytes) -> None:
     """Each form that a client may send."""
