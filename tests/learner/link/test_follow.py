@@ -128,6 +128,25 @@ def test_a_link_by_few_words_is_taken_back_when_another_said_them(taken: Taken) 
     assert taken.link("first") == taken.link("other") == (None, None, None)
 
 
+ITEMS = [
+    ("[File 1]\nSummarise the attached file", "[File 2]\nSummarise the attached file"),
+    ("Write the summary of this chapter.\n(chapter 1)",
+     "Write the summary of this chapter.\n(chapter 2)"),
+    ("[Order 4711] Has the parcel arrived there", "[Order 4812] Has the parcel arrived there"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "other"), ITEMS)
+@pytest.mark.parametrize("said", ["No.", "I cannot see any of it from here."])
+def test_a_number_that_is_asked_about_makes_another_question(
+    taken: Taken, asked: str, other: str, said: str
+) -> None:
+    """A noun and a number before or behind the same words: the reply was given to both."""
+    taken(turn([user(asked)], said, id="first", created_ms=1_000))
+    taken(after(user(other), reply(said), user("That's wrong.")))
+    assert taken.link("first") == (None, None, None)
+
+
 def test_a_short_reply_behind_another_question_is_not_linked(taken: Taken) -> None:
     """The question says which conversation it is, and it is none of ours."""
     taken(short(), after(user("What of Spain?"), *PARIS[1:]))
