@@ -1,6 +1,7 @@
 """Which reply a request follows: by every layer, and by none where two are as likely."""
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -111,13 +112,15 @@ def test_a_short_reply_without_its_question_is_the_newest_or_none(taken: Taken, 
 
 
 @pytest.mark.parametrize("name", FEW_WORDS)
-def test_a_short_reply_that_comes_late_is_no_other(taken: Taken, name: str) -> None:
-    """What was linked before another turn said the same is taken back."""
+@pytest.mark.parametrize("order", range(6))
+def test_a_link_by_few_words_depends_on_no_order(taken: Taken, name: str, order: int) -> None:
+    """Whichever comes late: what was linked before is taken back, or stays."""
     turns, wanted = FEW_WORDS[name]
-    taken(*(each for each in turns if each.id != "first"), after(*PARIS))
-    taken(*(each for each in turns if each.id == "first"))
+    orders = list(permutations([*turns, after(*PARIS)]))
+    taken(*orders[order % len(orders)])
     row = taken.row("first")
     assert (row.next_turn, row.next_layer) == (wanted or (None, None))
+    assert all(taken.row(each.id).next_turn is None for each in turns if each.id != "first")
 
 
 def test_a_link_by_few_words_is_taken_back_when_another_said_them(taken: Taken) -> None:
