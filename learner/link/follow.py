@@ -106,14 +106,14 @@ class _Search:
         if choice.ambiguous and choice.layer == "talk":
             choice = replace(choice, candidate=self._one_of(choice.twins, known, echo, last=last))
         if choice.candidate is None:
-            if choice.ambiguous:  # one of them may have come later than the request
-                self._take_back(known, layers)
+            if choice.ambiguous or last:  # one of them may have come later than the request
+                self._take_back(known, [*layers, *_alone(echo, known)])
             if last and echo.reply_key is not None:
                 self.found.unlinked = self._why_not(echo, known)
             return True
         link = self._link(choice.candidate, choice.layer, echo)
         self.found.links.append(link)
-        self._take_back(known, layers, but=link.turn_id)
+        self._take_back(known, [*layers, *_alone(echo, known)], but=link.turn_id)
         turn = known[link.turn_id]
         by_another = turn.following.kind == "reply" and turn.next_turn != self._request.id
         return not by_another or outweighs(link, turn.following)
@@ -336,6 +336,15 @@ def _is_enough(
         return True
     asked = (known[id].candidate.asked_key for id in layers)
     return not surer_follows and echo.asked_key is not None and echo.asked_key in asked
+
+
+def _alone(echo: Echo, known: dict[str, Known]) -> list[str]:
+    """Return turns that said this and were linked by that alone: a newer one may have come late."""
+    return [
+        id
+        for id, each in known.items()
+        if each.next_layer == "alone" and each.candidate.reply_key == echo.reply_key
+    ]
 
 
 def _next_steps(id: str, known: dict[str, Known]) -> Iterator[str]:

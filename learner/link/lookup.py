@@ -35,6 +35,7 @@ _SHORT: Final = (
     TurnRow.id, TurnRow.key, TurnRow.talk_key, TurnRow.reply_key, TurnRow.asked_key,
     TurnRow.echo_key, TurnRow.session, TurnRow.created_ms, TurnRow.state, TurnRow.reason,
     TurnRow.next_kind, TurnRow.next_ms, TurnRow.next_confidence, TurnRow.next_turn,
+    TurnRow.next_layer,
 )  # fmt: skip
 # Made once: a statement of so many columns takes longer to make than to answer.
 _NEWEST: Final[Any] = select(*_SHORT).order_by(  # type: ignore[call-overload]
@@ -49,6 +50,7 @@ class Known:
     candidate: Candidate
     following: Following
     next_turn: str | None
+    next_layer: str | None
     state: str
 
 
@@ -117,6 +119,22 @@ class Lookup:
         """Tell whether a request of the last day before a moment ended with this reply."""
         shown = TurnRow.echo_key == reply_key, col(TurnRow.created_ms) < before_ms
         return bool(self._read(*shown, *self._lately(), most=1))
+
+    def replied_since(self, reply_key: str) -> list[Known]:
+        """Read the first turns of the day after the request that replied this."""
+        at_ms = self._request.created_ms
+        query: Any = (
+            _NEWEST.where(
+                *self._ours,
+                TurnRow.reply_key == reply_key,
+                col(TurnRow.created_ms) > at_ms,
+                col(TurnRow.created_ms) <= at_ms + WITHIN_MS,
+            )
+            .order_by(None)
+            .order_by(col(TurnRow.created_ms), TurnRow.id)
+            .limit(TWINS)
+        )
+        return [_known(row) for row in self._session.execute(query)]
 
     def siblings(self, before_key: str, asked_key: str | None) -> list[Known]:
         """Read the turns that go on from the same reply as the request, but ask something else.
@@ -244,5 +262,6 @@ def _known(row: Any) -> Known:
         ),
         following=Following(row.next_kind, row.next_ms, row.next_confidence),
         next_turn=row.next_turn,
+        next_layer=row.next_layer,
         state=row.state,
     )

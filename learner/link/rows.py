@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from learner.link.lookup import LOOKED_AT
+from learner.link.lookup import LOOKED_AT, Lookup
 from learner.link.pieces import goes_on_unseen, name_key, pieces_of
 from streams.records import Turn
 from streams.store.states import (
@@ -85,7 +85,7 @@ def later(session: Session, turn: Turn, reply_key: str | None) -> Sequence[TurnR
     """Return the requests that came in before a turn and may follow it: it may have come late.
 
     reply_key: of the turn; requests are found by the reply that they end with, by the turn that
-        they name, or by their session
+        they name, by their session, or by the turn that they were linked to as the newest
     """
     ours = select(TurnRow).where(
         TurnRow.principal == turn.principal,
@@ -101,7 +101,22 @@ def later(session: Session, turn: Turn, reply_key: str | None) -> Sequence[TurnR
     if reply_key is not None:
         alike.append(TurnRow.echo_key == reply_key)
     found = {row.id: row for each in alike for row in session.exec(oldest.where(each))}
+    for id in _by_few_words(session, turn):
+        row = session.get(TurnRow, id)
+        if row is not None and row.created_ms >= turn.created_ms and row.state in SPEAKING:
+            found[id] = row
     return sorted(found.values(), key=lambda row: (row.created_ms, row.id))
+
+
+def _by_few_words(session: Session, turn: Turn) -> list[str]:
+    """Return requests that were linked to the newest turn, and perhaps would not be with this one.
+
+    Between such a turn and its request none stands, so that it is among those just before this one;
+    and none said the same, so that it is among the first behind this one, which shows the words.
+    """
+    lookup, shown = Lookup(session, turn), pieces_of(turn).echo_key
+    linked = [*lookup.newest(), *(lookup.replied_since(shown) if shown is not None else [])]
+    return [each.next_turn for each in linked if each.next_layer == "alone" and each.next_turn]
 
 
 def complete(session: Session, line: str, *, most: int = BATCH) -> int:

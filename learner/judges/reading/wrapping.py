@@ -106,7 +106,12 @@ def _without_fronts(asked: str, said: str) -> tuple[str, str]:
 
 
 def _without_stamps(asked: str, said: str) -> tuple[str, str]:
-    """Both without the moment in front of both, where one asks something: no program's log does."""
+    """Both without the moment in front of both, where one asks something: no program's log does.
+
+    Where names stand behind both moments, `_without_fronts` has told whether one person said both.
+    """
+    if _FRONT.match(asked) and _FRONT.match(said):
+        return asked, said
     question, words = behind_stamp(asked), behind_stamp(said)
     if question and words and question.rstrip().endswith(_ASKS):
         return question, words
@@ -114,21 +119,12 @@ def _without_stamps(asked: str, said: str) -> tuple[str, str]:
 
 
 def _without_frames(asked: str, said: str) -> tuple[str, str]:
-    """Both without the head and the foot in which only numbers moved, where no program reports."""
+    """Both without a client's head and foot, in which only numbers moved, where both have words."""
     (head, question, foot), (other_head, words, other_foot) = parted(asked), parted(said)
-    if other_head and (not moved(head, other_head) or _reports(other_head)):
+    if (other_head and not moved(head, other_head)) or (other_foot and not moved(foot, other_foot)):
         return asked, said
-    if other_foot and not moved(foot, other_foot):
-        return asked, said
-    return (question, words) if other_head or other_foot else (asked, said)
-
-
-def _reports(head: str) -> bool:
-    """Return whether a message's head is a program's or a letter's, and what follows nobody's."""
-    told = (
-        line if ":" in line else f"{line}: it" for line in head.strip("[](){}（）【】").splitlines()
-    )
-    return any(_REPORTER.match(line) or origin(line) != "person" for line in told)
+    framed = other_head or other_foot
+    return (question, words) if framed and question and words else (asked, said)
 
 
 def _without_rules(asked: str, said: str) -> tuple[str, str]:

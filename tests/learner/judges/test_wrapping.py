@@ -60,6 +60,9 @@ FRAMES = [  # around the question, and around what came after the reply
     ("Location: lat 48.1\nBattery: 90%\n\n{}", "Location: lat 48.2\nBattery: 89%\n\n{}"),
     ("{}\n\n[tokens left: 8269]", "{}\n\n[tokens left: 731]"),
     ("{}\n(turn 2 of 10)", "{}\n(turn 3 of 10)"),
+    ("[request id: 9f3a1c] {}", "[request id: 77be02] {}"),
+    ("[2 new mails, battery 90%]\n{}", "[1 new mail, battery 9%]\n{}"),
+    ("Local time: 12:00\nBattery: 90%\n\n{}", "Local time: 12:05\nBattery: 89%\n\n{}"),
 ]
 
 
@@ -84,6 +87,45 @@ def test_what_a_program_or_a_letter_begins_with_is_no_frame(frame: str) -> None:
     assert score(asked, f"{frame.format(4)}That's wrong.") in (None, 0)
     log = "[2026-03-01 12:00] build started", "[2026-03-01 12:01] That's wrong."
     assert score(*log) is None
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "[Review {}] ", "[Comment {}] ", "[Row {}] ", "[Email {} of 5]\n", "[Customer 207{}] ",
+        "[Speaker {}] ", "[User {}] ", "[Player {}] ", "[Sentence {}] ", "[pid 418{}] ",
+        "[attempt {}] ", "[Mail {}] ", "[Message {}] ", "[Turn {}] ", "[Request {}] ",
+        "[file{}.txt] ",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    ["Too long, and boring. Not what I wanted.", "Thanks!", "That did not work: error in line 3"],
+)
+def test_a_noun_and_a_number_name_what_is_handed_over(item: str, words: str) -> None:
+    """Reviews, rows, mails and others' words, one a message, are no word about the reply."""
+    assert score(f"{item.format(1)}Great lamp!", f"{item.format(2)}{words}") is None
+    assert score(f"{item.format(1)}How do I bake bread?", f"{item.format(2)}{words}") is None
+
+
+def test_what_a_sale_says_of_itself_is_no_clients_state() -> None:
+    """Lines of what is what, with somebody's review behind them."""
+    sale = "Product: Lamp\nStars: {}\n\n{}"
+    assert not score(sale.format(5, "Great."), sale.format(1, "That's wrong, it does not work."))
+
+
+@pytest.mark.parametrize("name", ["monitor", "sshd", "bob"])
+def test_another_speaker_behind_a_moment_is_not_heard(name: str) -> None:
+    """Names stand behind both moments: the time goes with the name, or not at all."""
+    asked = "[12:00] ann: How do I bake bread?"
+    assert score(asked, f"[12:01] {name}: That did not work.") is None
+
+
+def test_a_frame_around_nothing_stays() -> None:
+    """Something is always left of what was said, and of the question."""
+    for both in (("[Photo 1]\nWhat?", "[Photo 2]"), ("[2 new mails] What?", "[1 new mail]")):
+        assert unwrapped(*both) == both
+        assert unwrapped(*both[::-1]) == both[::-1]
 
 
 def test_the_same_message_again_keeps_what_stands_in_front() -> None:

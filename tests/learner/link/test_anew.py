@@ -51,6 +51,12 @@ SAME = {
         "[3 new mails] Do tell me which it is",
         SHORT,
     ),
+    "an id, a short reply": (
+        "[request id: 9f3a1c] Do tell me which it is",
+        "[request id: 77be02] Do tell me which it is",
+        SHORT,
+    ),
+    "several at once": ("[battery 90%, 3 new mails] Why?", "[battery 8%, 1 new mail] Why?", LONG),
     "Chinese": ("羊毛是纤维。红酒渍怎么洗掉呢？", "单宁会结合。红酒渍怎么洗掉呢？", SHORT),
 }
 OTHER = {
@@ -80,6 +86,35 @@ OTHER = {
     ),
     "words between": ("[2 mails] Turn it on", "[3 mails] Turn it off", LONG),
     "few words, a short reply": ("[2 mails] Why?", "[3 mails] Why?", SHORT),
+    "another file": (
+        "[File 1]\nSummarise the attached file", "[File 2]\nSummarise the attached file", LONG,
+    ),
+    "another chapter, behind": (
+        "Write the summary of this chapter.\n(chapter 1)",
+        "Write the summary of this chapter.\n(chapter 2)", SHORT,
+    ),
+    "another order, asked on a line": (
+        "[Order 4711]\nHas the parcel arrived?", "[Order 4812]\nHas the parcel arrived?", LONG,
+    ),
+    "another order": (
+        "[Order 4711] Has the parcel arrived there", "[Order 4812] Has the parcel arrived there",
+        SHORT,
+    ),
+    "another one of some": (
+        "[Email 1 of 5]\nSay what it is about", "[Email 2 of 5]\nSay what it is about", LONG,
+    ),
+    "another sale": (
+        "Product: Lamp\nStars: 5\n\nSay it so", "Product: Lamp\nStars: 1\n\nSay it so",
+        LONG,
+    ),
+    "another place": (
+        "Location: room 3\nTime: 10\n\nBook it now", "Location: room 4\nTime: 10\n\nBook it now",
+        LONG,
+    ),
+    "another commit": ("commit-9f3a1c: tell its state", "commit-77be02: tell its state", LONG),
+    "one number, a short reply": (
+        "(17 credits) Which of them shall I take", "(3 credits) Which of them shall I take", SHORT,
+    ),
     "nothing": ("", "", LONG),
 }  # fmt: skip
 
@@ -98,7 +133,24 @@ def test_what_is_no_evidence(one: str, other: str, said: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "hostile", ["?", "a? ", ". ", "？", "\n", "[1 a", "a: 1\n", "a-1", "0a", "(1 a)\n"]
+    "hostile",
+    [
+        "?",
+        "a? ",
+        ". ",
+        "？",
+        "\n",
+        "[1 a",
+        "a: 1\n",
+        "a-1",
+        "0a",
+        "(1 a)\n",
+        "[1 left, ",
+        "(req-9f",
+        "lat 1",
+        "battery: 1\n",
+        "location: lat ",
+    ],
 )
 def test_hostile_text_takes_linear_time(hostile: str) -> None:
     """A megabyte is read at its beginning and at its end."""

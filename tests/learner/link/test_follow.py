@@ -1,6 +1,7 @@
 """Which reply a request follows: by every layer, and by none where two are as likely."""
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -111,13 +112,15 @@ def test_a_short_reply_without_its_question_is_the_newest_or_none(taken: Taken, 
 
 
 @pytest.mark.parametrize("name", FEW_WORDS)
-def test_a_short_reply_that_comes_late_is_no_other(taken: Taken, name: str) -> None:
-    """What was linked before another turn said the same is taken back."""
+@pytest.mark.parametrize("order", range(6))
+def test_a_link_by_few_words_depends_on_no_order(taken: Taken, name: str, order: int) -> None:
+    """Whichever comes late: what was linked before is taken back, or stays."""
     turns, wanted = FEW_WORDS[name]
-    taken(*(each for each in turns if each.id != "first"), after(*PARIS))
-    taken(*(each for each in turns if each.id == "first"))
+    orders = list(permutations([*turns, after(*PARIS)]))
+    taken(*orders[order % len(orders)])
     row = taken.row("first")
     assert (row.next_turn, row.next_layer) == (wanted or (None, None))
+    assert all(taken.row(each.id).next_turn is None for each in turns if each.id != "first")
 
 
 def test_a_link_by_few_words_is_taken_back_when_another_said_them(taken: Taken) -> None:
@@ -126,6 +129,25 @@ def test_a_link_by_few_words_is_taken_back_when_another_said_them(taken: Taken) 
     assert taken.link("first") == ("next", "reply", "alone")
     taken(short("other", at=500))
     assert taken.link("first") == taken.link("other") == (None, None, None)
+
+
+ITEMS = [
+    ("[File 1]\nSummarise the attached file", "[File 2]\nSummarise the attached file"),
+    ("Write the summary of this chapter.\n(chapter 1)",
+     "Write the summary of this chapter.\n(chapter 2)"),
+    ("[Order 4711] Has the parcel arrived there", "[Order 4812] Has the parcel arrived there"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "other"), ITEMS)
+@pytest.mark.parametrize("said", ["No.", "I cannot see any of it from here."])
+def test_a_number_that_is_asked_about_makes_another_question(
+    taken: Taken, asked: str, other: str, said: str
+) -> None:
+    """A noun and a number before or behind the same words: the reply was given to both."""
+    taken(turn([user(asked)], said, id="first", created_ms=1_000))
+    taken(after(user(other), reply(said), user("That's wrong.")))
+    assert taken.link("first") == (None, None, None)
 
 
 def test_a_short_reply_behind_another_question_is_not_linked(taken: Taken) -> None:
