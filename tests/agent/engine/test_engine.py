@@ -123,13 +123,17 @@ async def test_a_stop_token_ends_a_reply(tiny_base: BaseModel) -> None:
 
 
 async def test_the_text_is_that_of_the_tokens(engine: Engine, tiny_base: BaseModel) -> None:
-    """Joined, the pieces are what the tokenizer makes of all tokens, special ones left out."""
+    """Joined, the pieces are what the tokenizer makes of all tokens, special ones left out.
+
+    But for a character that the reply's end cuts, of which the tokenizer makes a mark.
+    """
     for seed in range(6):
         asked = Request(PROMPTS[0], sampling(temperature=2.0, seed=seed, max_tokens=40))
         tokens, _ = await read(engine, asked)
         ids = [token.id for token in tokens]
         whole = tiny_base.tokenizer.decode(ids, skip_special_tokens=True)
-        assert "".join(token.text for token in tokens) == whole
+        text = "".join(token.text for token in tokens)
+        assert text in (whole, whole.removesuffix("\N{REPLACEMENT CHARACTER}"))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
