@@ -9,7 +9,7 @@ Knows no routes; `agent.server` gives it to HTTP, `agent.run` opens its parts.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -47,7 +47,7 @@ from agent.watch.metrics import Metrics
 from streams.line.line import Line
 from streams.log.contract import Log, Outgoing
 from streams.model.embedding.embed import Embedder, Vectors
-from streams.records import Feedback, Forgotten, Recipe
+from streams.records import Feedback, Forgotten, Json, Recipe
 from streams.settings import DIRECT, RolloutSettings
 from streams.spool.spool import Depth
 from streams.trace.contract import NO_TRACER, Tracer
@@ -63,7 +63,7 @@ class Base(Renderer, Protocol):
     def call_probe(self) -> str: ...  # what its template makes of a tool call
 
     @property
-    def suggested(self) -> Mapping[str, float]: ...  # how its authors would sample
+    def suggested(self) -> Json: ...  # how its authors would sample
 
 
 class SupportsServing(SupportsPromote, SupportsLend, Protocol):

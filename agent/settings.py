@@ -1,18 +1,27 @@
 """Settings of the agent. Parsed by deploy.settings.load; every field says its unit."""
 
 import ipaddress
+import logging
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from agent.mcp.settings import ToolServer, prove_apart
+from streams.records import Json
 from streams.settings import Section
+
+_LOG = logging.getLogger(__name__)
 
 # Every model that can be asked for is one of these, or an alias of one.
 MODEL = "quickset"
+
+MAX_PENALTY: Final = 2.0
+MAX_TOP_K: Final = 2**31 - 1  # more than any vocabulary has
+# Beyond these a penalty decides alone what is said; they keep scores far from what floats can hold.
+LEAST_REPETITION: Final = 0.01
+MOST_REPETITION: Final = 100.0
 
 # What a page's address begins with. Not "null", which any page can say that is put into a frame.
 _ORIGIN: Final = re.compile(
@@ -102,10 +111,10 @@ class AgentSettings(Section):
     )
     default_top_k: int = Field(
         0,
-        ge=0,
-        le=2**31 - 1,
+        ge=-1,
+        le=MAX_TOP_K,
         description="how many of the likeliest tokens are sampled from when the request does not "
-        "say; 0: all",
+        "say; 0 and -1: all",
     )
     default_min_p: float = Field(
         0.0,
@@ -116,16 +125,16 @@ class AgentSettings(Section):
     )
     default_frequency_penalty: float = Field(
         0.3,
-        ge=-2,
-        le=2,
+        ge=-MAX_PENALTY,
+        le=MAX_PENALTY,
         description="off a token each time that the reply has it, where the request names neither "
         "this nor a temperature and wants text, neither calls nor JSON; unless it is set: 0 where "
         "the model suggests how it is sampled",
     )
     default_repetition_penalty: float = Field(
         1.0,
-        ge=0.01,
-        le=100,
+        ge=LEAST_REPETITION,
+        le=MOST_REPETITION,
         description="by what tokens of prompt and reply are less likely again when the request "
         "does not say; 1: by nothing",
     )
@@ -262,15 +271,25 @@ class AgentSettings(Section):
         tokens = min(self.context_tokens or model_tokens, model_tokens)
         return min(tokens, self.kv_tokens or tokens)
 
-    def sampling_as(self, suggested: Mapping[str, float]) -> Self:
+    def sampling_as(self, suggested: Json) -> Self:
         """Return the settings with a model's suggestions where nothing else is set.
 
-        suggested: by the name of the request's parameter
+        What these settings could not be is left out, and the log says so: it is no more than
+        advice.
+
+        suggested: by the name of the request's parameter, as a file has it
         """
-        named = {f"default_{name}": value for name, value in suggested.items()}
-        if named:  # it was found so without, and stands long replies without it
-            named["default_frequency_penalty"] = 0.0
-        unset = {name: value for name, value in named.items() if name not in self.model_fields_set}
+        taken: dict[str, Any] = {}
+        for said, value in suggested.items():
+            name = f"default_{said}"
+            try:
+                taken[name] = getattr(type(self).model_validate({name: value}), name)
+            except ValidationError as cause:
+                why = cause.errors(include_input=False)[0]["msg"]
+                _LOG.warning("the model suggests %s %r, left out: %s", said, value, why)
+        if taken:  # it was found so without a penalty, and stands long replies without one
+            taken["default_frequency_penalty"] = 0.0
+        unset = {name: taken[name] for name in taken if name not in self.model_fields_set}
         return self.model_copy(update=unset)
 
     @field_validator("context_tokens", "kv_tokens")

@@ -12,6 +12,7 @@ from agent.api.models.models import Models
 from agent.errors import NotFoundError
 from agent.settings import AgentSettings
 from agent.turn.ask import Ask
+from agent.turn.held.constraint import Constraint
 from agent.turn.origin.origin import UNKNOWN, Origin
 from agent.turn.origin.sessions import (
     SESSION_HEADER,
@@ -20,7 +21,7 @@ from agent.turn.origin.sessions import (
     purpose_of,
     session_of,
 )
-from streams.records import Message, Sampling, Turn
+from streams.records import Json, Message, Sampling, Turn
 
 MIN_SEED, MAX_SEED = -(2**63), 2**63 - 1
 
@@ -48,6 +49,15 @@ class Caller:
     find: Callable[[str], Awaitable[Turn]] = _nothing
     origin: Origin = UNKNOWN
     draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED)
+
+    def wants_text(
+        self, tools: list[Json] | None, constraint: Constraint | None, *, serves: bool
+    ) -> bool:
+        """Whether text alone is asked for, neither calls nor what a reply is held to.
+
+        serves: as of `ask`
+        """
+        return tools is None and constraint is None and not (serves and self.servers)
 
     def ask(
         self,

@@ -13,16 +13,13 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from agent.api.caller import MAX_SEED, MIN_SEED, Caller
 from agent.http.form import Form, refuse
+from agent.settings import LEAST_REPETITION, MAX_PENALTY, MAX_TOP_K, MOST_REPETITION
 from streams.records import Sampling
 
 MAX_STOPS = 16
 MAX_STOP_CHARS = 256  # a stop string is held back while it may still come, so it is kept short
 MAX_BIASED = 1024  # tokens; each is in the record of the turn, of every choice
 MAX_BIAS: Final = 100.0
-MAX_PENALTY: Final = 2.0
-MAX_TOP_K: Final = 2**31 - 1  # more than any vocabulary has
-# Beyond these a penalty decides alone what is said; they keep scores far from what floats can hold.
-LEAST_REPETITION, MOST_REPETITION = 0.01, 100.0
 
 _ID = re.compile(r"[0-9]{1,9}")
 
@@ -109,7 +106,7 @@ def samplings(
         max_tokens=max_tokens or settings.default_max_tokens,
         seed=caller.draw_seed() if seed is None else seed,
         stop=list(stop or ()),
-        top_k=settings.default_top_k if form.top_k is None else max(form.top_k, 0),
+        top_k=max(settings.default_top_k if form.top_k is None else form.top_k, 0),
         min_p=settings.default_min_p if form.min_p is None else form.min_p,
         presence_penalty=form.presence_penalty or 0.0,
         frequency_penalty=frequency if form.frequency_penalty is None else form.frequency_penalty,

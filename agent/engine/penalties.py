@@ -13,7 +13,6 @@ Knows nothing of temperature or of how a token is drawn.
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,10 +29,10 @@ class Penalties:
 
         prompt_token_ids: what the repetition penalty counts as said already
         """
-        self.presence = np.float32(sampling.presence_penalty)
-        self.frequency = np.float32(sampling.frequency_penalty)
+        self._presence = np.float32(sampling.presence_penalty)
+        self._frequency = np.float32(sampling.frequency_penalty)
         self._repetition = np.float32(sampling.repetition_penalty)
-        self._counts_reply = bool(self.presence or self.frequency or self._repetition != 1)
+        self._counts_reply = bool(self._presence or self._frequency or self._repetition != 1)
         said = set(prompt_token_ids) if self._repetition != 1 else set()
         tokens = sorted(said | set(sampling.logit_bias))
         self._places = {token: place for place, token in enumerate(tokens)}
@@ -45,11 +44,19 @@ class Penalties:
         self._counts = np.zeros(len(tokens), np.float32)
 
     @property
-    def concern(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32],
-                               NDArray[np.float32]]:  # fmt: skip
-        """The tokens concerned; of each its bias, repetition factor, and count in the reply."""
+    def concerns(self) -> int:
+        """How many tokens are concerned."""
+        return len(self._places)
+
+    def change(self, scores: NDArray[np.float32]) -> None:
+        """Change the scores of the tokens concerned: (vocabulary,)."""
         size = len(self._places)
-        return self._tokens[:size], self._bias[:size], self._factors[:size], self._counts[:size]
+        tokens, counts = self._tokens[:size], self._counts[:size]
+        some = scores[tokens] + self._bias[:size]
+        if self._repetition != 1:
+            factors = self._factors[:size]
+            some = np.where(some > 0, some / factors, some * factors)
+        scores[tokens] = some - self._frequency * counts - self._presence * (counts > 0)
 
     def add(self, token: int) -> None:
         """Count a token of the reply."""
@@ -87,20 +94,11 @@ def penalised(penalties: Sequence[Penalties | None], logits: Tensor) -> Tensor:
     penalties: one a row; None: the row stays as it is
     logits: (replies, vocabulary) float32; not changed, and returned itself when nothing concerns it
     """
-    concerned = [(row, each) for row, each in enumerate(penalties) if each is not None]
-    parts = [each.concern for _, each in concerned]
-    sizes = [len(tokens) for tokens, *_ in parts]
-    if not sum(sizes):
+    if not any(each is not None and each.concerns for each in penalties):
         return logits
-    rows = torch.from_numpy(np.repeat([row for row, _ in concerned], sizes))
-    tokens, bias, factors, counts = (
-        torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True)
-    )
-    frequency = torch.from_numpy(np.repeat([each.frequency for _, each in concerned], sizes))
-    presence = torch.from_numpy(np.repeat([each.presence for _, each in concerned], sizes))
-    scores = logits[rows, tokens] + bias
-    scores = torch.where(scores > 0, scores / factors, scores * factors)
-    scores = scores - frequency * counts - presence * (counts > 0)
     changed = logits.clone()
-    changed[rows, tokens] = scores
+    rows = changed.numpy()
+    for row, each in zip(rows, penalties, strict=True):
+        if each is not None:
+            each.change(row)
     return changed

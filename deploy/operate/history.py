@@ -19,9 +19,15 @@ from streams.log.contract import Log
 from streams.open import open_log
 from streams.records import Json
 from streams.settings import StreamsSettings
-from streams.store.states import WAITING
 from streams.store.store import Store, open_store
-from streams.store.tables import ArtefactRow, GenerationRow, JudgementRow, RecipeRow, TurnRow
+from streams.store.tables import (
+    IS_VERDICT,
+    ArtefactRow,
+    GenerationRow,
+    JudgementRow,
+    RecipeRow,
+    TurnRow,
+)
 
 CHANGES = 1000  # of one version that are looked at: a trial has some ten
 SHOWN_CHARS = 64  # of a text that names no version
@@ -220,9 +226,7 @@ def turns(session: Session, line: str, limit: int) -> list[tuple[TurnRow, list[J
     newest = select(TurnRow).where(TurnRow.line == line)
     rows = session.exec(newest.order_by(col(TurnRow.sequence).desc()).limit(limit)).all()
     ids = [row.id for row in rows]
-    verdicts = select(JudgementRow).where(
-        col(JudgementRow.turn_id).in_(ids), JudgementRow.evidence != WAITING
-    )
+    verdicts = select(JudgementRow).where(col(JudgementRow.turn_id).in_(ids), IS_VERDICT)
     by_turn: dict[str, list[JudgementRow]] = {}
     for verdict in session.exec(verdicts.order_by(col(JudgementRow.created_ms))):
         by_turn.setdefault(verdict.turn_id, []).append(verdict)

@@ -12,8 +12,7 @@ from agent.watch.lessons import REFUSES, courses, learners, refusals
 from deploy.errors import DeployError
 from streams.store.given import given
 from streams.store.lesson_tables import LessonRow
-from streams.store.states import WAITING
-from streams.store.tables import JudgementRow, TurnRow
+from streams.store.tables import IS_VERDICT, JudgementRow, TurnRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +115,7 @@ def _lesson(
 def _verdicts(session: Session, ids: Sequence[str]) -> dict[str, JudgementRow]:
     """The last verdict on each turn that carries a hint, or else the last one."""
     found: dict[str, JudgementRow] = {}
-    rows = select(JudgementRow).where(
-        col(JudgementRow.turn_id).in_(ids), JudgementRow.evidence != WAITING
-    )
+    rows = select(JudgementRow).where(col(JudgementRow.turn_id).in_(ids), IS_VERDICT)
     for row in session.exec(rows.order_by(col(JudgementRow.created_ms))):
         known = found.get(row.turn_id)
         if row.hint or known is None or not known.hint:

@@ -7,8 +7,7 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from streams.records import Judgement
-from streams.store.states import WAITING
-from streams.store.tables import JudgementRow, TurnRow
+from streams.store.tables import IS_VERDICT, JudgementRow, TurnRow
 
 # Sources of rewards that nobody outside the model has given.
 INTRINSIC: Final = ("model",)
@@ -32,7 +31,7 @@ def intrinsic(session: Session, turn_ids: Iterable[str]) -> float | None:
     query = select(JudgementRow.score).where(
         col(JudgementRow.turn_id).in_(list(turn_ids)),
         col(JudgementRow.source).in_(INTRINSIC),
-        JudgementRow.evidence != WAITING,
+        IS_VERDICT,
     )
     scores = session.exec(query).all()
     return fmean(scores) if scores else None

@@ -7,8 +7,7 @@
 
 import hashlib
 import json
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,17 +29,9 @@ from streams.settings import ModelSettings
 Device = Any
 """A torch.device or its name: torch is imported where a model is loaded."""
 
-_LOG = logging.getLogger(__name__)
-
 _NO_TOKEN: Final = -1  # how some configurations say that there is none
-# What generation_config.json may say of sampling, with the least and the most of each.
-_SUGGESTED: Final[Mapping[str, tuple[float, float]]] = {
-    "temperature": (0, 2),
-    "top_p": (1e-6, 1),
-    "top_k": (0, 2**31 - 1),
-    "min_p": (0, 1),
-    "repetition_penalty": (0.01, 100),
-}
+# What generation_config.json may say of sampling.
+_SUGGESTED: Final = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 # Tokenizers that are all that their file says; others are made by code that reads config.json too,
 # and that loads much of transformers.
 _PLAIN_TOKENIZERS: Final = ("TokenizersBackend", "PreTrainedTokenizerFast")
@@ -53,7 +44,7 @@ class BaseModel:
     name: first 16 hex digits of the digest of its weights and configuration
     context_tokens: prompt and reply together that the model was made for
     suggested: how its authors would sample where nobody says it (temperature, top_p, top_k, min_p,
-        repetition_penalty), as far as its folder names that
+        repetition_penalty), as far as its folder names that and as it says it
     """
 
     name: str
@@ -62,7 +53,7 @@ class BaseModel:
     stop_ids: frozenset[int]
     context_tokens: int
     num_tokens: int  # of the vocabulary: ids are smaller
-    suggested: Mapping[str, float]
+    suggested: Json
     _prompt: Prompt = field(repr=False)
 
     @property
@@ -182,7 +173,7 @@ def open_base(
         ),
         context_tokens=content["max_position_embeddings"],
         num_tokens=num_tokens,
-        suggested=_suggested(directory, generation),
+        suggested=_suggested(generation),
         _prompt=prompt,
     )
 
@@ -264,36 +255,12 @@ def _stop_ids(
     return frozenset(ids)
 
 
-def _suggested(directory: Path, generation: Json) -> dict[str, float]:
-    """Return what is said of sampling; greedy generation (do_sample false) suggests nothing.
-
-    What no reply can be sampled by is left out, and the log says so: it is no more than advice.
-    """
+def _suggested(generation: Json) -> Json:
+    """Return what is said of sampling; greedy generation (do_sample false) suggests nothing."""
     if generation.get("do_sample") is False:
         return {}
-    found: dict[str, float] = {}
-    for name, (least, most) in _SUGGESTED.items():
-        if (said := generation.get(name)) is None:
-            continue
-        number = _whole(said) if name == "top_k" else _number(said)
-        if number is not None and least <= number <= most:
-            found[name] = number
-        else:
-            told = f"suggests {name} {said!r}, which is none from {least:g} to {most:g}"
-            _LOG.warning("generation_config.json in %s %s: it is left out", directory, told)
-    return found
-
-
-def _number(said: Any) -> float | None:
-    return said if isinstance(said, int | float) and not isinstance(said, bool) else None
-
-
-def _whole(said: Any) -> int | None:
-    """Return a count of tokens, as vLLM takes it: 50.0 is 50, and -1 are all, which is 0 here."""
-    number = _number(said)
-    if number is None or not float(number).is_integer():
-        return None
-    return 0 if number == -1 else int(number)
+    said = {name: generation.get(name) for name in _SUGGESTED}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _read_object(file: Path) -> Json:

@@ -5,10 +5,10 @@ loses nothing. Times are Unix milliseconds of the records (event time), so that 
 gives the same rows. Created and changed by the migrations in deploy/migrations only.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import JSON, BigInteger, Index, LargeBinary, UniqueConstraint, text
-from sqlmodel import AutoString, Field, SQLModel
+from sqlmodel import AutoString, Field, SQLModel, col
 
 from streams.records import State, Verb
 from streams.store.any_text import hold_any_text
@@ -239,6 +239,10 @@ class JudgementRow(Row, table=True):
     votes: list[Any] = Field(default_factory=list, sa_type=JSON)
     evidence: str
     created_ms: int = Field(sa_type=BigInteger)
+
+
+# Of rows that are verdicts: a question that waits for its judge stands among them as one of 0.
+IS_VERDICT: Final = col(JudgementRow.evidence) != WAITING
 
 
 class GenerationRow(Row, table=True):

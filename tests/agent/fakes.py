@@ -1,7 +1,7 @@
 """A model, versions and a spool without weights or disk, so that tests see the API alone."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,7 +28,7 @@ class FakeBase:
     context_tokens: int = 64
     num_tokens: int = 5000
     call_probe: str = ""  # of no family that is known
-    suggested: Mapping[str, float] = field(default_factory=dict)
+    suggested: Json = field(default_factory=dict)
 
     def encode(self, text: str) -> list[int]:
         return list(range(len(text.split())))

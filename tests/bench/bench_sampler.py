@@ -27,7 +27,8 @@ BATCHES = (1, 8, 32)
 ROUNDS = 25
 ASK = "What is the capital of France, and why do people like to live there?"
 ROWS: dict[str, dict[str, Any]] = {
-    "default: 0.7, top_p 0.95": {"temperature": 0.7, "top_p": 0.95},
+    "default: 0.2, 0.9, 0.3": {"temperature": 0.2, "top_p": 0.9, "frequency_penalty": 0.3},
+    "… without the penalty": {"temperature": 0.2, "top_p": 0.9},
     "greedy": {"temperature": 0.0, "top_p": 1.0},
     "temperature 1, no cut": {"temperature": 1.0, "top_p": 1.0},
     "top_k 40, min_p 0.05": {"temperature": 0.7, "top_p": 0.95, "top_k": 40, "min_p": 0.05},
@@ -71,6 +72,9 @@ def measure(base: BaseModel, batch: int) -> tuple[float, dict[str, float]]:
         ]
         for name, given in ROWS.items()
     }
+    for sampler in (each for some in samplers.values() for each in some):
+        for token in steps.prompt * 4:  # as many as a reply has
+            sampler.add(token)
     decoding: list[float] = []
     choosing: dict[str, list[float]] = {name: [] for name in ROWS}
     with torch.inference_mode():

@@ -110,14 +110,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--empty", type=float, default=0.5, help="nats a token")
-    parser.add_argument("--skip-tasks", action="store_true")
     given = parser.parse_args()
     base, backend = load_base(ModelSettings()), open_backend("cpu")
     plain = load_prompts("gate").benign
     for temperature, top_p, frequency in WAYS:
         asker = Asker(base, temperature, top_p, frequency)
         seeds = range(given.seeds if temperature else 1)
-        right = {} if given.skip_tasks else rights(asker, seeds)
+        right = rights(asker, seeds)
         said = [asker.replies(plain, tokens=PLAIN_TOKENS, seed=seed) for seed in seeds]
         about = [
             each
@@ -138,7 +137,7 @@ def main() -> None:
         tasks = " ".join(f"{name} {share:4.0%}" for name, share in right.items())
         print(
             f"{temperature:.1f}, {top_p:.2f}, {frequency:.1f}: "
-            f"tasks {fmean(right.values() or [0]):5.1%} ({tasks}); "
+            f"tasks {fmean(right.values()):5.1%} ({tasks}); "
             f"about {fmean(about):+.2f}, of nothing {empty:4.1%}, in circles {circling:4.1%}; "
             f"{distinct:.1f} of {len(said)} differ",
             flush=True,

@@ -30,13 +30,14 @@ def ask_of(call: ChatRequest, caller: Caller) -> Ask:
     raises: InvalidError, NotFoundError, naming the parameter or header
     """
     tools, constraint = call.offered(), call.constraint()
+    serves = may_serve(call.tool_choice)
     sampled = samplings(
         call,
         caller,
         choices=call.n or 1,
         max_tokens=call.reply_tokens(),
         stop=call.stop,
-        free=tools is None and constraint is None,
+        free=caller.wants_text(tools, constraint, serves=serves),
     )
     return caller.ask(
         call.model,
@@ -44,7 +45,7 @@ def ask_of(call: ChatRequest, caller: Caller) -> Ask:
         sampled,
         learn=call.store is not False,
         metadata=call.metadata,
-        serves=may_serve(call.tool_choice),
+        serves=serves,
         tools=tools,
         parallel_calls=call.parallel_tool_calls is not False,
         constraint=constraint,

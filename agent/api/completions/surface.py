@@ -32,13 +32,14 @@ def asks_of(call: CompletionRequest, caller: Caller) -> list[Ask]:
 
     raises: NotFoundError; InvalidError naming the header
     """
+    constraint = call.constraint()
     sampled = samplings(
         call,
         caller,
         choices=call.n or 1,
         max_tokens=call.max_tokens or DEFAULT_MAX_TOKENS,
         stop=call.stop,
-        free=(constraint := call.constraint()) is None,
+        free=caller.wants_text(None, constraint, serves=False),
     )
     asks: list[Ask] = []
     for prompt in call.prompt:

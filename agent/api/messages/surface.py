@@ -38,12 +38,13 @@ def ask_of(call: CountRequest, caller: Caller) -> Ask:
             code=NO_THREADS,
         )
     tools, constraint = call.offered(), call.constraint()
+    serves = may_serve(call.choice)
     sampled = samplings(
         call,
         caller,
         max_tokens=call.max_tokens,
         stop=call.stop_sequences,
-        free=tools is None and constraint is None,
+        free=caller.wants_text(tools, constraint, serves=serves),
     )
     one_call = call.tool_choice is not None and call.tool_choice.disable_parallel_tool_use
     return caller.ask(
@@ -52,7 +53,7 @@ def ask_of(call: CountRequest, caller: Caller) -> Ask:
         sampled,
         metadata=call.metadata,
         wants_notes=call.notes is not False,
-        serves=may_serve(call.choice),
+        serves=serves,
         tools=tools,
         parallel_calls=not one_call,
         continues=call.continues,

@@ -82,6 +82,7 @@ def ask_of(
     messages = first + (stored.context_of(before) if before else []) + messages_of(items)
     approvals = _approvals(items, before)
     tools, constraint = call.offered(), call.constraint()
+    serves = may_serve(call.tool_choice)
     prove_pairs(messages, [each.call_id for each in approvals])
     return caller.ask(
         call.model,
@@ -90,7 +91,7 @@ def ask_of(
             call,
             caller,
             max_tokens=call.max_output_tokens,
-            free=tools is None and constraint is None,
+            free=caller.wants_text(tools, constraint, serves=serves),
         ),
         learn=call.store is not False,
         session=before.session if before else None,
@@ -103,7 +104,7 @@ def ask_of(
         top_logprobs=(call.top_logprobs or 0) if call.logprobs else 0,
         follows=before.id if before else None,
         constraint=constraint,
-        serves=may_serve(call.tool_choice),
+        serves=serves,
         most_calls=call.max_tool_calls,
         can_ask=_can_ask(call, items, caller),
         chosen=_chosen(call, caller),

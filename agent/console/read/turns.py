@@ -12,8 +12,8 @@ from sqlmodel import Session, col, select
 
 from agent.console.read.view import View
 from streams.records import Json
-from streams.store.states import FORGOTTEN, WAITING
-from streams.store.tables import JudgementRow, TurnRow
+from streams.store.states import FORGOTTEN
+from streams.store.tables import IS_VERDICT, JudgementRow, TurnRow
 
 LIMIT = 40
 TEXT_CHARS = 4000  # of a prompt, reply or next state; the whole is in the log
@@ -128,7 +128,7 @@ def judgements_of(session: Session, ids: Collection[str]) -> dict[str, list[Json
     found: dict[str, list[Json]] = {}
     query = (
         select(JudgementRow)
-        .where(col(JudgementRow.turn_id).in_(ids), JudgementRow.evidence != WAITING)
+        .where(col(JudgementRow.turn_id).in_(ids), IS_VERDICT)
         .order_by(col(JudgementRow.created_ms))
     )
     for row in session.exec(query).all():

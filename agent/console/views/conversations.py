@@ -17,8 +17,8 @@ from agent.console.read.turns import judgements_of, text_of, turn_of
 from agent.console.views.view import Ask, View
 from agent.errors import InvalidError
 from streams.records import Json
-from streams.store.states import FORGOTTEN, WAITING
-from streams.store.tables import JudgementRow, TurnRow
+from streams.store.states import FORGOTTEN
+from streams.store.tables import IS_VERDICT, JudgementRow, TurnRow
 
 SEARCHED: Final = 3000  # turns whose texts one page looks through: some tenths of a second
 READ_AT_ONCE: Final = 100  # of those that may hold a text; a page is often full with the first
@@ -80,9 +80,7 @@ def _chosen(ask: Ask, verdict: str, ordered: Any) -> Any:
     if version := ask.text("version"):
         query = query.where(col(TurnRow.version).startswith(version, autoescape=True))
     if verdict:
-        judged = exists().where(
-            col(JudgementRow.turn_id) == col(TurnRow.id), col(JudgementRow.evidence) != WAITING
-        )
+        judged = exists().where(col(JudgementRow.turn_id) == col(TurnRow.id), IS_VERDICT)
         if verdict == "none":
             query = query.where(~judged)
         elif (score := VERDICTS[verdict]) is not None:

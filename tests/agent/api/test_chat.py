@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from typing import Any
 
 import pytest
@@ -301,6 +302,35 @@ def test_plain_text_alone_is_kept_from_going_round_in_circles(
 ) -> None:
     """Calls and JSON repeat their marks; who names a temperature means what comes of it."""
     assert asked(said).samplings[0].frequency_penalty == penalty
+
+
+def test_text_that_may_come_with_calls_of_our_own_tools_is_not_plain() -> None:
+    """What the agent calls itself is offered later, where the request forbids no tools."""
+    sent = CIMultiDict[str]()
+    caller = Caller("ann", sent, AgentSettings(), models(), servers=["weather"])
+    penalties = [
+        ask_of(read_chat(body(**said)), caller).samplings[0].frequency_penalty
+        for said in ({}, {"tool_choice": "none"})
+    ]
+    assert penalties == [0, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "taken"),
+    [("temperature", "hot", None), ("temperature", 2.5, None), ("temperature", math.nan, None),
+     ("top_p", 0, None), ("top_k", 1.5, None), ("top_k", -2, None), ("top_k", math.inf, None),
+     ("min_p", [1], None), ("repetition_penalty", 0, None), ("new", 1, None),
+     ("top_k", -1, -1), ("top_k", 50.0, 50), ("temperature", 0.6, 0.6)],
+)  # fmt: skip
+def test_a_suggestion_that_no_reply_can_be_sampled_by_is_left_out(
+    caplog: pytest.LogCaptureFixture, name: str, said: object, taken: float | None
+) -> None:
+    """It is advice of the model's folder, and the log says that it is not taken."""
+    unset = AgentSettings()
+    settings = unset.sampling_as({name: said})
+    changed = {} if taken is None else {f"default_{name}": taken, "default_frequency_penalty": 0}
+    assert settings.model_dump() == unset.model_dump() | changed
+    assert (f"suggests {name} " in caplog.text) == (taken is None)
 
 
 def test_what_changes_sampling_is_in_it() -> None:

@@ -1,7 +1,6 @@
 """Models whose files say unusual things are rendered right, or refused when they are opened."""
 
 import json
-import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -153,29 +152,6 @@ def test_a_model_may_suggest_how_it_is_sampled(
     write("generation_config.json", **said)(own)
     known = {name: value for name, value in suggested.items() if value is not None}
     assert load_base(ModelSettings(path=own)).suggested == known
-
-
-@pytest.mark.parametrize(
-    ("name", "said", "taken"),
-    [("temperature", "hot", None), ("temperature", 2.5, None), ("temperature", True, None),
-     ("top_p", 0, None), ("top_k", 1.5, None), ("top_k", -2, None), ("top_k", math.inf, None),
-     ("top_k", -1, 0), ("top_k", 50.0, 50), ("min_p", 2, None),
-     ("repetition_penalty", math.nan, None)],
-)  # fmt: skip
-def test_a_suggestion_that_no_reply_can_be_sampled_by_is_left_out(
-    tiny_dir: Path,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    name: str,
-    said: object,
-    taken: int | None,
-) -> None:
-    """It is advice, and the log says that it is not taken; -1 and 50.0 are what vLLM takes."""
-    own = shutil.copytree(tiny_dir, tmp_path / "own")
-    write("generation_config.json", **{name: said})(own)
-    suggested = load_base(ModelSettings(path=own)).suggested
-    assert suggested == ({} if taken is None else {name: taken})
-    assert (f"suggests {name} " in caplog.text) == (taken is None)
 
 
 TEMPLATES = {
